@@ -1,0 +1,41 @@
+//! An OCI runtime bundle in, a running process out.
+//!
+//! [`start`] clones a child that turns itself into a container's first process: it enters namespaces and
+//! cgroups, builds the root filesystem in a mount namespace of its own, gives up privileges and executes.
+//! [`start_in`] does the same for a further process in a running container. Both return at once; the child
+//! reports through [`Starting`], so a start that hangs holds up nobody.
+//!
+//! The specification is that of the Open Container Initiative (runtime-spec, `config-linux.md`); what of it
+//! is not supported is refused before anything is made ([`Error::kind`]).
+#![forbid(unsafe_code)]
+
+mod capabilities;
+mod check;
+mod container;
+mod devices;
+mod environment;
+mod error;
+mod files;
+mod limits;
+mod masks;
+mod mount_options;
+mod mounts;
+mod namespaces;
+mod privileges;
+mod process;
+mod program;
+mod report;
+mod root;
+mod rootfs;
+mod seccomp;
+mod starting;
+mod sysctl;
+mod terminal;
+mod user;
+
+pub use check::check;
+pub use container::Container;
+pub use error::{Error, Kind};
+pub use process::{Process, Stdio};
+pub use rootfs::Rootfs;
+pub use starting::{Event, PidNamespace, Placement, Starting, start, start_in};

@@ -1,0 +1,114 @@
+//! Paths of the kernel's file systems that a container may not see, or not write.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{FileType, OFlags};
+use rustix::io::Errno;
+use sandbar_sys::{During, MountAttributes, set_mount_attributes};
+
+use crate::error::{Error, Kind, Step};
+use crate::mounts::{clone_at, file_system};
+use crate::root::{Covers, Links, Root};
+
+/// Covers each path: a file by the null device, a directory by an empty read-only one. What is not there
+/// needs no mask.
+pub(crate) fn mask(root: &Root, paths: &[String]) -> Result<(), Error> {
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let null = null_device(root)?;
+    let empty = empty_directory()?;
+    for path in paths {
+        let path = Path::new(path);
+        let Some((target, covers)) = find(root, path)? else { continue };
+        let cover = match covers {
+            Covers::File => clone_at(null.as_fd()),
+            Covers::Directory => clone_at(empty.as_fd()),
+        };
+        cover
+            .and_then(|cover| cover_with(cover.as_fd(), target.as_fd(), path))
+            .step(|| format!("mask {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Makes each path read-only, with all below it.
+pub(crate) fn make_read_only(root: &Root, paths: &[String]) -> Result<(), Error> {
+    let read_only = MountAttributes { set: MountAttributes::RDONLY, ..MountAttributes::default() };
+    for path in paths {
+        let path = Path::new(path);
+        let Some((target, _)) = find(root, path)? else { continue };
+        clone_at(target.as_fd())
+            .and_then(|copy| {
+                set_mount_attributes(copy.as_fd(), read_only, true)
+                    .during("mount_setattr", || "read-only".into())?;
+                cover_with(copy.as_fd(), target.as_fd(), path)
+            })
+            .step(|| format!("make {} read-only", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The file to cover; `None` if it is not there. A link on the way, in a file system that the kernel
+/// makes, is somebody's attack.
+fn find(root: &Root, path: &Path) -> Result<Option<(OwnedFd, Covers)>, Error> {
+    match root.open(path, OFlags::PATH, Links::Refuse) {
+        Ok(target) => {
+            let directory = crate::root::is_directory(target.as_fd())?;
+            Ok(Some((target, if directory { Covers::Directory } else { Covers::File })))
+        }
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        Err(Errno::LOOP) => {
+            let message = format!("mask {}: a symbolic link is in the way", path.display());
+            Err(Error::new(Kind::Hostile, message))
+        }
+        Err(errno) => {
+            Err(errno).during("openat2", || path.display().to_string()).map_err(Error::from)
+        }
+    }
+}
+
+fn cover_with(
+    cover: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    path: &Path,
+) -> Result<(), sandbar_sys::Failure> {
+    use rustix::mount::MoveMountFlags;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(cover, "", target, "", flags)
+        .during("move_mount", || path.display().to_string())
+}
+
+/// The container's null device: by descriptor, and only if it is the real one (CVE-2025-31133).
+fn null_device(root: &Root) -> Result<OwnedFd, Error> {
+    let null = root
+        .open(Path::new("/dev/null"), OFlags::PATH, Links::Refuse)
+        .during("openat2", || "/dev/null in the container".into())
+        .step(|| "mask paths".into())?;
+    let stat = rustix::fs::fstat(&null).during("fstat", || "/dev/null".into())?;
+    let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
+    if FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+        && (major, minor) == (1, 3)
+    {
+        Ok(null)
+    } else {
+        Err(Error::new(Kind::Hostile, "/dev/null in the container is not the null device"))
+    }
+}
+
+/// An empty read-only directory, of which every mask of a directory is a copy.
+fn empty_directory() -> Result<OwnedFd, Error> {
+    let data = ["size=0k".to_owned(), "mode=755".to_owned()];
+    let mount = file_system("tmpfs", None, &data)?;
+    let attributes = MountAttributes {
+        set: MountAttributes::RDONLY
+            | MountAttributes::NOSUID
+            | MountAttributes::NODEV
+            | MountAttributes::NOEXEC,
+        ..MountAttributes::default()
+    };
+    set_mount_attributes(mount.as_fd(), attributes, false)
+        .during("mount_setattr", || "an empty directory".into())?;
+    Ok(mount)
+}

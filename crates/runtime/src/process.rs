@@ -1,0 +1,116 @@
+//! A process in a container: who it is and what it may do.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use oci_spec::runtime::Process as ProcessSpec;
+use rustix::thread::ThreadNameSpaceType;
+use sandbar_sys::During;
+
+use crate::environment::Environment;
+use crate::error::{Error, Kind};
+use crate::report::Reporter;
+use crate::root::Root;
+use crate::{limits, privileges, program, seccomp, terminal};
+
+/// A process's standard input, output and error.
+#[derive(Debug)]
+pub enum Stdio {
+    /// These descriptors.
+    Descriptors([OwnedFd; 3]),
+    /// A new terminal of the container's own; its other end is handed to the starter.
+    Terminal,
+}
+
+/// What a process is to become: the `process` of the runtime specification, and its standard descriptors.
+#[derive(Debug)]
+pub struct Process {
+    /// The specification. A `user.username` is looked up in the container's own files; it may be
+    /// `USER[:GROUP]`, names or numbers, as an image's configuration has it.
+    pub spec: ProcessSpec,
+    /// Standard input, output and error.
+    pub stdio: Stdio,
+    /// The built-in seccomp profile, or none.
+    pub seccomp: bool,
+}
+
+impl Process {
+    /// Joins a running container and executes.
+    pub(crate) fn become_it_in(
+        self,
+        container: BorrowedFd<'_>,
+        reporter: &Reporter,
+    ) -> Result<Infallible, Error> {
+        crate::check::check_process(&self.spec)?;
+        limits::apply_before_namespaces(&self.spec, reporter)?;
+        rustix::thread::move_into_thread_name_spaces(
+            container,
+            ThreadNameSpaceType::MOUNT
+                | ThreadNameSpaceType::CONTROL_GROUP
+                | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
+                | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
+                | ThreadNameSpaceType::NETWORK,
+        )
+        .during("setns", || "to the container's namespaces".into())?;
+        let root = Root::current()?;
+        let slave = match self.stdio {
+            Stdio::Terminal => Some(terminal::open(&root, &self.spec, reporter)?),
+            Stdio::Descriptors(_) => None,
+        };
+        self.execute(&root, slave)
+    }
+
+    /// The last steps, in the container's root: descriptors, identity, privileges, program.
+    pub(crate) fn execute(
+        self,
+        root: &Root,
+        terminal: Option<OwnedFd>,
+    ) -> Result<Infallible, Error> {
+        let (identity, home) = crate::user::resolve(root, self.spec.user())?;
+        match (&self.stdio, terminal) {
+            (Stdio::Descriptors(fds), _) => {
+                for fd in fds {
+                    hand_to_user(fd.as_fd(), &identity);
+                }
+                terminal::set_stdio(fds.each_ref().map(AsFd::as_fd))?;
+            }
+            (Stdio::Terminal, Some(slave)) => {
+                terminal::make_controlling(slave.as_fd(), &identity)?;
+            }
+            (Stdio::Terminal, None) => {
+                return Err(Error::new(Kind::InvalidSpec, "a terminal was asked and none opened"));
+            }
+        }
+        let environment = Environment::new(&self.spec, &home)?;
+        let arguments = self.spec.args().as_deref().unwrap_or_default();
+        let umask = self.spec.user().umask().unwrap_or(0o022);
+        let restricted = self.spec.no_new_privileges().unwrap_or(false);
+
+        limits::apply_rlimits(&self.spec)?;
+        sandbar_sys::mark_close_on_exec_from(3).during("close_range", || "3 and up".into())?;
+        // Without no-new-privileges a filter needs CAP_SYS_ADMIN, which the next step gives up.
+        if self.seccomp && !restricted {
+            seccomp::load_default()?;
+        }
+        privileges::assume(&identity, self.spec.capabilities().as_ref(), restricted)?;
+        program::enter_directory(self.spec.cwd())?;
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask & 0o777));
+        let program = program::find(arguments, &environment)?;
+        if self.seccomp && restricted {
+            seccomp::load_default()?;
+        }
+        Err(program::execute(&program, arguments, &environment))
+    }
+}
+
+/// Gives a pipe that is somebody's output to the user who writes it, so that `/dev/stdout` can be opened.
+/// Files and devices of the caller are left alone.
+fn hand_to_user(fd: BorrowedFd<'_>, identity: &crate::user::Identity) {
+    let is_pipe = rustix::fs::fstat(fd).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Fifo
+    });
+    if is_pipe {
+        // A pipe of the caller's that may not be given away stays as it is: only a reopening suffers.
+        let _given = rustix::fs::fchown(fd, Some(identity.uid), Some(identity.gid));
+    }
+}

@@ -1,0 +1,119 @@
+//! What a starting child tells its starter: one packet a message, over a socket that its execution closes.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+};
+use sandbar_sys::{During, Failure};
+
+use crate::error::{Error, Kind};
+
+/// The longest message; a longer text is cut.
+const LONGEST: usize = 4096;
+
+/// The child's end.
+pub(crate) struct Reporter(OwnedFd);
+
+/// The starter's end.
+#[derive(Debug)]
+pub(crate) struct Reports(OwnedFd);
+
+/// A message from the child.
+pub(crate) enum Report {
+    /// A fallback was taken.
+    Told(String),
+    /// The terminal's other end.
+    Terminal(OwnedFd),
+    /// It failed, and is ending.
+    Failed(Error),
+}
+
+/// A pair of ends.
+pub(crate) fn channel() -> Result<(Reports, Reporter), Failure> {
+    let (starter, child) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .during("socketpair", || "AF_UNIX SOCK_SEQPACKET".into())?;
+    Ok((Reports(starter), Reporter(child)))
+}
+
+impl Reporter {
+    /// Tells of a fallback.
+    pub(crate) fn tell(&self, text: &str) {
+        self.send(b't', text, None);
+    }
+
+    /// Hands the terminal over.
+    pub(crate) fn terminal(&self, terminal: BorrowedFd<'_>) {
+        self.send(b'm', "", Some(terminal));
+    }
+
+    /// Says why the start failed.
+    pub(crate) fn failed(&self, error: &Error) {
+        self.send(error.kind().letter().to_ascii_uppercase(), &error.one_line(), None);
+    }
+
+    /// A starter that has gone away is nobody to tell: the container starts all the same.
+    fn send(&self, tag: u8, text: &str, fd: Option<BorrowedFd<'_>>) {
+        let text = text.as_bytes();
+        let text = text.get(..LONGEST - 1).unwrap_or(text);
+        let fds: Vec<BorrowedFd<'_>> = fd.into_iter().collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(&fds));
+        }
+        let _sent = rustix::net::sendmsg(
+            &self.0,
+            &[IoSlice::new(&[tag]), IoSlice::new(text)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        );
+    }
+}
+
+impl Reports {
+    /// The next message, `None` at the end. Blocks unless the socket was made non-blocking.
+    pub(crate) fn next(&self) -> Result<Option<Report>, Failure> {
+        let mut buffer = [0_u8; LONGEST];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = rustix::io::retry_on_intr(|| {
+            rustix::net::recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut buffer)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        });
+        let received = received.during("recvmsg", || "of a starting child".into())?;
+        let fd = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        let Some((tag, text)) = buffer.get(..received.bytes).and_then(<[u8]>::split_first) else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(text).into_owned();
+        Ok(Some(match (tag, fd) {
+            (b't', _) => Report::Told(text),
+            (b'm', Some(terminal)) => Report::Terminal(terminal),
+            (tag, _) => {
+                Report::Failed(Error::new(Kind::from_letter(tag.to_ascii_lowercase()), text))
+            }
+        }))
+    }
+}
+
+impl AsFd for Reports {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

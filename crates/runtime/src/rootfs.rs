@@ -1,0 +1,146 @@
+//! The root filesystem: a directory as it is, or an overlay; mounted in the container's own mount namespace
+//! alone, so that it goes when the container goes, whoever was killed.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::CWD;
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
+};
+use sandbar_sys::{During, Failure, MountAttributes, set_mount_attributes};
+
+use crate::error::{Error, Step};
+use crate::mount_options::Bind;
+use crate::mounts::clone_tree;
+use crate::root::Root;
+
+/// Where a container's root filesystem comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rootfs {
+    /// A directory.
+    Directory(PathBuf),
+    /// An overlay (`Documentation/filesystems/overlayfs.rst`).
+    Overlay {
+        /// The read-only directories, the top one first.
+        lower: Vec<PathBuf>,
+        /// What is written.
+        upper: PathBuf,
+        /// overlayfs's work directory, on the file system of `upper`.
+        work: PathBuf,
+        /// Whether what is written need not survive a power loss, and so nothing waits for the disk.
+        volatile: bool,
+    },
+}
+
+/// Makes every mount of this namespace a slave of the host's: what is unmounted there goes here too, and
+/// nothing made here is seen there.
+pub(crate) fn make_mounts_slaves() -> Result<(), Error> {
+    rustix::mount::mount_change(
+        "/",
+        rustix::mount::MountPropagationFlags::DOWNSTREAM
+            | rustix::mount::MountPropagationFlags::REC,
+    )
+    .during("mount", || "/ as a slave".into())?;
+    Ok(())
+}
+
+impl Rootfs {
+    /// Mounts it at `place`, a directory of the host.
+    pub(crate) fn mount(&self, place: &Path) -> Result<Root, Error> {
+        let step = || format!("mount the root filesystem at {}", place.display());
+        let mount = match self {
+            Self::Directory(directory) => clone_tree(directory, Bind::Tree).step(step)?,
+            Self::Overlay { .. } => self.overlay(place).step(step)?,
+        };
+        // Propagation of the directory's own mount must not carry the container's mounts outside.
+        let private =
+            MountAttributes { propagation: MountAttributes::PRIVATE, ..MountAttributes::default() };
+        set_mount_attributes(mount.as_fd(), private, true)
+            .during("mount_setattr", || "private".into())?;
+        rustix::mount::move_mount(
+            mount.as_fd(),
+            "",
+            CWD,
+            place,
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+        .during("move_mount", || place.display().to_string())
+        .step(step)?;
+        Ok(Root::at(mount))
+    }
+
+    /// A detached overlay. `lowerdir+` (Linux 6.7) takes any number of layers; before it they share one
+    /// page of options.
+    fn overlay(&self, place: &Path) -> Result<OwnedFd, Failure> {
+        let Self::Overlay { lower, upper, work, volatile } = self else {
+            return Err(Failure::new("fsopen", "overlay".into(), Errno::INVAL));
+        };
+        let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
+            .during("fsopen", || "overlay".into())?;
+        let set = |key: &str, path: &Path| {
+            rustix::mount::fsconfig_set_string(&context, key, path)
+                .during("fsconfig", || format!("overlay {key}={}", path.display()))
+        };
+        rustix::mount::fsconfig_set_string(&context, "source", "overlay")
+            .during("fsconfig", || "overlay source".into())?;
+        for layer in lower {
+            match set("lowerdir+", layer) {
+                Err(failure) if failure.errno() == Errno::INVAL => {
+                    return self.overlay_in_one_page(place);
+                }
+                done => done?,
+            }
+        }
+        set("upperdir", upper)?;
+        set("workdir", work)?;
+        if *volatile {
+            rustix::mount::fsconfig_set_flag(&context, "volatile")
+                .during("fsconfig", || "overlay volatile".into())?;
+        }
+        rustix::mount::fsconfig_create(&context)
+            .during("fsconfig", || format!("overlay above {lower:?}"))?;
+        rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+            .during("fsmount", || "overlay".into())
+    }
+
+    /// The same through `mount(2)`, then taken off its place again, detached.
+    fn overlay_in_one_page(&self, place: &Path) -> Result<OwnedFd, Failure> {
+        let Self::Overlay { lower, upper, work, volatile } = self else {
+            return Err(Failure::new("mount", "overlay".into(), Errno::INVAL));
+        };
+        let escape = |path: &Path| {
+            path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,")
+        };
+        let layers: Vec<String> = lower.iter().map(|path| escape(path)).collect();
+        let mut data = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            layers.join(":"),
+            escape(upper),
+            escape(work)
+        );
+        if *volatile {
+            data.push_str(",volatile");
+        }
+        let data = std::ffi::CString::new(data)
+            .map_err(|_nul| Failure::new("mount", "overlay".into(), Errno::INVAL))?;
+        rustix::mount::mount("overlay", place, "overlay", MountFlags::empty(), data.as_c_str())
+            .during("mount", || data.to_string_lossy().into_owned())?;
+        let detached = clone_tree(place, Bind::One)?;
+        rustix::mount::unmount(place, UnmountFlags::DETACH)
+            .during("umount", || place.display().to_string())?;
+        Ok(detached)
+    }
+}
+
+/// Makes `root` the root directory of this process, and the host's tree unreachable.
+pub(crate) fn pivot(root: &Root) -> Result<(), Error> {
+    rustix::process::fchdir(root).during("fchdir", || "the root filesystem".into())?;
+    // Both in one place: the old root lies on top of the new one and is taken off at once (pivot_root(2)).
+    rustix::process::pivot_root(".", ".").during("pivot_root", || ". .".into())?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH)
+        .during("umount2", || "the old root".into())?;
+    rustix::process::chdir("/").during("chdir", || "/".into())?;
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Cloning the child, in the right PID namespace and cgroup.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
+use sandbar_sys::{Child, CloneOptions, During, Failure, clone_child, default_signals};
+
+use crate::container::Container;
+use crate::error::Error;
+use crate::process::Process;
+use crate::report::{Report, Reporter, Reports, channel};
+
+/// The PID namespace that a process begins in.
+#[derive(Debug, Clone, Copy)]
+pub enum PidNamespace<'a> {
+    /// The starter's own.
+    Inherited,
+    /// A new one, in which it is PID 1.
+    New,
+    /// That of the process that a pidfd refers to.
+    Of(BorrowedFd<'a>),
+}
+
+/// Where a process begins.
+#[derive(Debug)]
+pub struct Placement<'a> {
+    /// Its PID namespace.
+    pub pid_namespace: PidNamespace<'a>,
+    /// Its cgroup on v2: the directory.
+    pub into_cgroup: Option<BorrowedFd<'a>>,
+    /// Its cgroups on v1: their `tasks` files, writable.
+    pub cgroup_tasks: Vec<BorrowedFd<'a>>,
+}
+
+/// A process that is being started.
+#[derive(Debug)]
+pub struct Starting {
+    /// Its process id, as the starter's PID namespace numbers it.
+    pub pid: Pid,
+    /// Refers to it.
+    pub pidfd: OwnedFd,
+    reports: Reports,
+}
+
+/// What happens to a process that is being started.
+#[derive(Debug)]
+pub enum Event {
+    /// A fallback was taken, in words.
+    Told(String),
+    /// It has a terminal, and this is the other end.
+    Terminal(OwnedFd),
+    /// It executes its program (or was killed on the way: its end tells).
+    Running,
+    /// It could not be started, and is ending.
+    Failed(Error),
+}
+
+/// Starts a container's first process. The child calls `prepare` for what it is to become: so what that
+/// allocates is never part of the caller's memory.
+///
+/// # Errors
+/// Only what fails before the child exists; the rest is an [`Event`].
+pub fn start(
+    placement: &Placement<'_>,
+    prepare: impl FnOnce() -> Result<Container, Error>,
+) -> Result<Starting, Error> {
+    spawn(placement, |reporter| prepare()?.become_it(reporter))
+}
+
+/// Starts a further process in the container whose first process `container` (a pidfd) refers to.
+///
+/// # Errors
+/// Only what fails before the child exists; the rest is an [`Event`].
+pub fn start_in(
+    container: BorrowedFd<'_>,
+    placement: &Placement<'_>,
+    prepare: impl FnOnce() -> Result<Process, Error>,
+) -> Result<Starting, Error> {
+    spawn(placement, |reporter| prepare()?.become_it_in(container, reporter))
+}
+
+impl Starting {
+    /// The next event; blocks unless [`as_fd`](AsFd::as_fd) was made non-blocking.
+    ///
+    /// # Errors
+    /// As recvmsg(2), `EAGAIN` among them.
+    pub fn next(&self) -> Result<Event, Failure> {
+        Ok(match self.reports.next()? {
+            None => Event::Running,
+            Some(Report::Told(text)) => Event::Told(text),
+            Some(Report::Terminal(terminal)) => Event::Terminal(terminal),
+            Some(Report::Failed(error)) => Event::Failed(error),
+        })
+    }
+}
+
+impl AsFd for Starting {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reports.as_fd()
+    }
+}
+
+/// Clones a child that runs `body`, which returns only if it fails.
+fn spawn(
+    placement: &Placement<'_>,
+    body: impl FnOnce(&Reporter) -> Result<std::convert::Infallible, Error>,
+) -> Result<Starting, Error> {
+    let (reports, reporter) = channel()?;
+    let own = match placement.pid_namespace {
+        PidNamespace::Of(pidfd) => Some(enter_for_children(pidfd)?),
+        PidNamespace::Inherited | PidNamespace::New => None,
+    };
+    let options = CloneOptions {
+        new_pid_namespace: matches!(placement.pid_namespace, PidNamespace::New),
+        into_cgroup: placement.into_cgroup,
+    };
+    let cloned = clone_child(options, || {
+        // The parent's handlers and mask mean nothing here, and SIGPIPE is the program's to choose.
+        default_signals();
+        let failed = enter_cgroups(&placement.cgroup_tasks).and_then(|()| {
+            rustix::process::setsid().during("setsid", String::new)?;
+            body(&reporter)
+        });
+        match failed {
+            Ok(never) => match never {},
+            Err(error) => {
+                reporter.failed(&error);
+                1
+            }
+        }
+    });
+    if let Some(own) = own {
+        leave_for_children(own.as_fd())?;
+    }
+    let Child { pid, pidfd } = cloned.during("clone3", || format!("{options:?}"))?;
+    Ok(Starting { pid, pidfd, reports })
+}
+
+/// Moves this single-threaded process into each v1 cgroup. A "0" written to `tasks` moves the writer without
+/// the lock that stops every fork of the machine for a grace period of RCU, as a number written to
+/// `cgroup.procs` does (measured: 0.02 ms instead of 8 to 20).
+fn enter_cgroups(tasks: &[BorrowedFd<'_>]) -> Result<(), Error> {
+    for file in tasks {
+        rustix::io::write(file, b"0").during("write", || "0 to a cgroup's tasks".into())?;
+    }
+    Ok(())
+}
+
+/// Lets the next children begin in the PID namespace of `pidfd`; returns the caller's own, for the way back.
+fn enter_for_children(pidfd: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let own = "/proc/self/ns/pid";
+    let own = rustix::fs::open(own, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .during("open", || own.into())?;
+    rustix::thread::move_into_thread_name_spaces(pidfd, ThreadNameSpaceType::PROCESS_ID)
+        .during("setns", || "to the container's PID namespace".into())?;
+    Ok(own)
+}
+
+/// Lets the next children begin in the caller's own PID namespace again.
+fn leave_for_children(own: BorrowedFd<'_>) -> Result<(), Failure> {
+    rustix::thread::move_into_link_name_space(own, Some(LinkNameSpaceType::ProcessID))
+        .during("setns", || "back to the own PID namespace".into())
+}

@@ -1,0 +1,35 @@
+//! What a pod and a container are: ids, names, configuration, status, and the messages that the
+//! supervisor understands. Data alone: nothing here opens a file or makes a system call.
+//!
+//! ```
+//! use sandbar_spec::{ContainerName, PortMapping, Protocol};
+//! let name: ContainerName = "nginx".parse()?;
+//! let port: PortMapping = "127.0.0.1:8080:80/tcp".parse()?;
+//! assert_eq!((name.as_str(), port.host_port.get(), port.protocol), ("nginx", 8080, Protocol::Tcp));
+//! # Ok::<(), sandbar_spec::Invalid>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod container;
+pub mod control;
+mod id;
+mod invalid;
+pub mod layout;
+mod limits;
+mod name;
+mod namespaces;
+mod pod;
+mod port;
+mod restart;
+mod signal;
+
+pub use container::{ContainerConfig, ContainerState, ContainerStatus, ExitCode, Rootfs};
+pub use id::{ContainerId, PodId};
+pub use invalid::Invalid;
+pub use limits::{Bytes, Limits};
+pub use name::{ContainerName, PodName};
+pub use namespaces::{NamespaceMode, Namespaces, Shared};
+pub use pod::{Address, NetworkMode, PauseStatus, PodConfig, PodStatus};
+pub use port::{PortMapping, Protocol};
+pub use restart::RestartPolicy;
+pub use signal::SignalNumber;

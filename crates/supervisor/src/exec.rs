@@ -1,0 +1,157 @@
+//! Further processes in running containers.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use oci_spec::runtime::Process as ProcessSpec;
+use rustix::fs::SeekFrom;
+use rustix::process::Pid;
+use sandbar_runtime::{Event, Kind, PidNamespace, Placement, Process, Starting, Stdio};
+use sandbar_spec::control::{Failure, Reply};
+use sandbar_spec::{ContainerId, ExitCode};
+use sandbar_sys::During;
+
+use crate::poll::{Serial, Token};
+use crate::supervisor::Supervisor;
+use crate::{Error, cgroups};
+
+/// A further process in a container.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    pub(crate) serial: Serial,
+    pub(crate) pid: Pid,
+    client: Serial,
+    starting: Option<Starting>,
+    told: Vec<String>,
+    terminal: Option<OwnedFd>,
+}
+
+impl Supervisor {
+    pub(crate) fn request_exec(
+        &mut self,
+        client: Serial,
+        id: &ContainerId,
+        terminal: bool,
+        fds: Vec<OwnedFd>,
+    ) {
+        if self.members.get(id).and_then(crate::member::Member::running).is_none() {
+            return self.not_running(client);
+        }
+        if let Err(error) = self.begin_exec(client, id, terminal, fds) {
+            self.fail(client, Failure::Other, error.one_line());
+        }
+    }
+
+    fn begin_exec(
+        &mut self,
+        client: Serial,
+        id: &ContainerId,
+        terminal: bool,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), Error> {
+        let Some(running) = self.members.get(id).and_then(crate::member::Member::running) else {
+            return Err(Error::new("the container is not running"));
+        };
+        let mut fds = fds.into_iter();
+        let (Some(process), rest) = (fds.next(), fds.collect::<Vec<_>>()) else {
+            return Err(Error::new("exec: no process was sent"));
+        };
+        let stdio = if terminal {
+            Stdio::Terminal
+        } else {
+            let given = <[OwnedFd; 3]>::try_from(rest);
+            Stdio::Descriptors(
+                given.map_err(|_other| Error::new("exec: three descriptors are needed"))?,
+            )
+        };
+        let entry = match &self.hierarchy {
+            Some(hierarchy) => {
+                let path = cgroups::container_cgroup(&self.config.id, id)?;
+                Some(hierarchy.open(&path).entry()?)
+            }
+            None => None,
+        };
+        let placement = Placement {
+            pid_namespace: PidNamespace::Of(running.pidfd.as_fd()),
+            into_cgroup: entry
+                .as_ref()
+                .and_then(|entry| entry.clone_into.as_ref().map(AsFd::as_fd)),
+            cgroup_tasks: entry
+                .iter()
+                .flat_map(|entry| entry.tasks.iter().map(AsFd::as_fd))
+                .collect(),
+        };
+        let starting = sandbar_runtime::start_in(running.pidfd.as_fd(), &placement, || {
+            read_process(process, stdio)
+                .map_err(|error| sandbar_runtime::Error::preparation(error.one_line()))
+        })?;
+        let serial = self.poll.serial();
+        rustix::io::ioctl_fionbio(&starting, true).during("ioctl", || "FIONBIO".into())?;
+        self.poll.watch(&starting, Token::Starting(serial))?;
+        let pid = starting.pid;
+        let (told, terminal) = (Vec::new(), None);
+        let exec = Exec { serial, pid, client, starting: Some(starting), told, terminal };
+        self.execs.push(exec);
+        Ok(())
+    }
+
+    /// Follows the start of the process watched under `serial` as far as it has come.
+    pub(crate) fn follow_exec(&mut self, serial: Serial) {
+        loop {
+            let Some(exec) = self.execs.iter_mut().find(|exec| exec.serial == serial) else {
+                return;
+            };
+            let Some(starting) = &exec.starting else { return };
+            let client = exec.client;
+            match starting.next() {
+                Err(failure) if failure.errno() == rustix::io::Errno::AGAIN => return,
+                Ok(Event::Told(text)) => exec.told.push(text),
+                Ok(Event::Terminal(terminal)) => exec.terminal = Some(terminal),
+                Ok(Event::Running) => {
+                    exec.starting = None;
+                    let told = std::mem::take(&mut exec.told);
+                    let terminal = exec.terminal.take();
+                    let pid = exec.pid.as_raw_nonzero().get();
+                    let terminal: Vec<_> = terminal.iter().map(AsFd::as_fd).collect();
+                    return self.reply(client, &Reply::Started { pid, told }, &terminal);
+                }
+                Ok(Event::Failed(error)) => {
+                    let kind = match error.kind() {
+                        Kind::CommandNotFound => Failure::CommandNotFound,
+                        Kind::CommandNotExecutable => Failure::CommandNotExecutable,
+                        _ => Failure::Other,
+                    };
+                    self.execs.retain(|exec| exec.serial != serial);
+                    return self.fail(client, kind, error.one_line());
+                }
+                Err(failure) => {
+                    self.execs.retain(|exec| exec.serial != serial);
+                    return self.fail(client, Failure::Other, failure.to_string());
+                }
+            }
+        }
+    }
+
+    /// Tells who asked how a further process ended. False if `pid` is none.
+    pub(crate) fn exec_ended(&mut self, pid: Pid, code: ExitCode) -> bool {
+        let Some(exec) = self.execs.iter().find(|exec| exec.pid == pid) else { return false };
+        let serial = exec.serial;
+        if exec.starting.is_some() {
+            self.follow_exec(serial);
+        }
+        if let Some(index) = self.execs.iter().position(|exec| exec.serial == serial) {
+            let exec = self.execs.swap_remove(index);
+            self.reply(exec.client, &Reply::Exited { code }, &[]);
+        }
+        true
+    }
+}
+
+/// Reads the process to execute; runs in the child.
+fn read_process(file: OwnedFd, stdio: Stdio) -> Result<Process, Error> {
+    rustix::fs::seek(&file, SeekFrom::Start(0)).during("lseek", || "the process".into())?;
+    let text = std::io::read_to_string(std::fs::File::from(file))
+        .during("read", || "the process".into())?;
+    let spec: ProcessSpec =
+        serde_json::from_str(&text).map_err(|error| Error::json("the process".as_ref(), error))?;
+    Ok(Process { spec, stdio, seccomp: true })
+}

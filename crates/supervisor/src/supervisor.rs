@@ -1,0 +1,230 @@
+//! The supervisor: its state and its loop.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::process::Signal;
+use sandbar_cgroup::Hierarchy;
+use sandbar_spec::control::Reply;
+use sandbar_spec::layout::PodDirectory;
+use sandbar_spec::{ContainerId, PodConfig, PodStatus};
+use sandbar_sys::{During, Program, SignalFd};
+
+use crate::exec::Exec;
+use crate::member::Member;
+use crate::namespaces::SandboxNamespaces;
+use crate::poll::{Poll, Serial, Token};
+use crate::record::{read_record, replace_record};
+use crate::{Error, cgroups, client};
+
+/// What a supervisor is given at its birth.
+#[derive(Debug)]
+pub struct Given {
+    /// The pod's directory.
+    pub directory: PodDirectory,
+    /// The client that it was started for, connected.
+    pub first_client: Option<OwnedFd>,
+    /// The lock that says that it lives, held.
+    pub lock: OwnedFd,
+    /// The pod's namespaces; empty when it takes over from one that was killed.
+    pub namespaces: SandboxNamespaces,
+    /// What keeps the pod's host ports from others.
+    pub reservations: Vec<OwnedFd>,
+    /// The program, and its arguments before a container's id, that removes a container which is to be
+    /// removed when it has ended while others of its pod go on.
+    pub remover: (OwnedFd, Vec<CString>),
+}
+
+/// A pod's supervisor.
+pub(crate) struct Supervisor {
+    pub(crate) directory: PodDirectory,
+    pub(crate) config: PodConfig,
+    pub(crate) status: PodStatus,
+    pub(crate) poll: Poll,
+    pub(crate) listener: OwnedFd,
+    pub(crate) hierarchy: Option<Hierarchy>,
+    pub(crate) namespaces: SandboxNamespaces,
+    pub(crate) members: BTreeMap<ContainerId, Member>,
+    pub(crate) execs: Vec<Exec>,
+    pub(crate) clients: BTreeMap<Serial, OwnedFd>,
+    /// Who asked for the pod's end, once anybody has.
+    pub(crate) stopping: Option<Vec<Serial>>,
+    /// Containers that have ended and are to be removed.
+    pub(crate) removals: Vec<ContainerId>,
+    signals: SignalFd,
+    remover: (OwnedFd, Vec<CString>),
+}
+
+/// A pod of which nothing runs any more. What is left to do (its network, its directory) is the caller's,
+/// who alone knows of them; meanwhile this keeps others from supervising the pod, from taking its ports, and
+/// the clients that wait for its end waiting.
+#[derive(Debug)]
+pub struct Ended {
+    /// The pod.
+    pub config: PodConfig,
+    _held: (OwnedFd, Vec<OwnedFd>, Vec<OwnedFd>),
+}
+
+/// Supervises a pod until nothing of it runs.
+///
+/// # Errors
+/// What keeps it from beginning: the pod's records, its socket, the kernel.
+pub fn run(given: Given) -> Result<Ended, Error> {
+    let config: PodConfig = read_record(&given.directory.config())?
+        .ok_or_else(|| Error::new(format!("{} is gone", given.directory.config().display())))?;
+    let listener = client::listen(&given.directory.socket())?;
+    rustix::io::ioctl_fionbio(&listener, true).during("ioctl", || "FIONBIO".into())?;
+    let status: PodStatus = read_record(&given.directory.status())?.unwrap_or_default();
+    let signals = SignalFd::new(&[Signal::CHILD]).during("signalfd", || "SIGCHLD".into())?;
+    let mut supervisor = Supervisor {
+        directory: given.directory,
+        config,
+        status,
+        poll: Poll::new()?,
+        listener,
+        hierarchy: Hierarchy::detect().ok(),
+        namespaces: given.namespaces,
+        members: BTreeMap::new(),
+        execs: Vec::new(),
+        clients: BTreeMap::new(),
+        stopping: None,
+        removals: Vec::new(),
+        signals,
+        remover: given.remover,
+    };
+    supervisor.begin(given.first_client)?;
+    supervisor.go_on()?;
+    supervisor.finish();
+    let clients = supervisor.clients.into_values().collect();
+    Ok(Ended { config: supervisor.config, _held: (given.lock, given.reservations, clients) })
+}
+
+impl Supervisor {
+    fn begin(&mut self, first_client: Option<OwnedFd>) -> Result<(), Error> {
+        self.poll.watch(&self.listener, Token::Listener)?;
+        self.poll.watch(self.signals.as_fd(), Token::Signals)?;
+        self.status.supervisor = i32::try_from(std::process::id()).ok();
+        replace_record(&self.directory.status(), &self.status)?;
+        // Orphans of containers in the host's PID namespace come here, to be collected.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+            .during("prctl", || "PR_SET_CHILD_SUBREAPER".into())?;
+        self.adopt_all()?;
+        if let Some(client) = first_client {
+            rustix::io::ioctl_fionbio(&client, true).during("ioctl", || "FIONBIO".into())?;
+            self.add_client(client);
+        }
+        Ok(())
+    }
+
+    /// The loop: until nothing runs and nobody who was let in is without an answer.
+    fn go_on(&mut self) -> Result<(), Error> {
+        let mut asked = false;
+        let mut patience = Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let active = self.members.values().any(Member::is_active);
+            asked |= active;
+            // One that was started for a client waits for what that client wants.
+            if !active && (asked || self.clients.is_empty() || Instant::now() >= patience) {
+                return Ok(());
+            }
+            let deadline = self.members.values().filter_map(Member::deadline).min();
+            let deadline = if active { deadline } else { Some(patience) };
+            for token in self.poll.wait(deadline)? {
+                self.serve(token, &mut patience);
+            }
+            let now = Instant::now();
+            self.kill_what_is_due(now);
+            self.restart_what_is_due(now);
+            self.remove_what_is_due();
+        }
+    }
+
+    fn serve(&mut self, token: Token, patience: &mut Instant) {
+        let frequent = matches!(token, Token::Stream(_));
+        self.act_on(token, patience);
+        if !frequent {
+            sandbar_sys::trim_heap();
+        }
+    }
+
+    fn act_on(&mut self, token: Token, patience: &mut Instant) {
+        match token {
+            Token::Listener => self.accept_clients(),
+            Token::Signals => {
+                while self.signals.next().is_some() {}
+                self.reap();
+            }
+            Token::Client(serial) => {
+                self.read_client(serial);
+                *patience = Instant::now() + std::time::Duration::from_secs(1);
+            }
+            Token::Stream(serial) => self.read_stream(serial),
+            Token::Starting(serial) => self.read_starting(serial),
+            Token::Adopted(serial) => self.adopted_ended(serial),
+        }
+    }
+
+    fn read_stream(&mut self, serial: Serial) {
+        for member in self.members.values_mut() {
+            let Some(index) = member.streams.iter().position(|stream| stream.serial == serial)
+            else {
+                continue;
+            };
+            let (Some(stream), Some(log)) = (member.streams.get(index), &mut member.log) else {
+                continue;
+            };
+            if !stream.read_into(log) {
+                stream.unwatch(&self.poll);
+                member.streams.swap_remove(index);
+            }
+            log.shrink();
+            return;
+        }
+    }
+
+    /// Has containers removed that are to be, while others go on. When none does, the pod's end removes
+    /// them.
+    fn remove_what_is_due(&mut self) {
+        if self.removals.is_empty() || !self.members.values().any(Member::is_active) {
+            return;
+        }
+        for id in std::mem::take(&mut self.removals) {
+            self.members.remove(&id);
+            let Ok(id) = CString::new(id.as_str()) else { continue };
+            let (file, arguments) = &self.remover;
+            let Ok(null) = rustix::fs::open(
+                "/dev/null",
+                rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC,
+                rustix::fs::Mode::empty(),
+            ) else {
+                continue;
+            };
+            let program = Program {
+                file: file.as_fd(),
+                arguments: arguments.iter().cloned().chain([id]).collect(),
+                environment: Vec::new(),
+                descriptors: vec![null.as_fd(); 3],
+                cgroup_tasks: Vec::new(),
+                into_cgroup: None,
+            };
+            // One that can't be started leaves the container for `rm`.
+            let _started = program.start_detached();
+        }
+    }
+
+    /// The pod has ended: its socket and cgroup go.
+    fn finish(&mut self) {
+        let _unlinked = rustix::fs::unlink(self.directory.socket());
+        self.status.supervisor = None;
+        let _saved = replace_record(&self.directory.status(), &self.status);
+        if let (Some(hierarchy), Ok(path)) = (&self.hierarchy, cgroups::pod_cgroup(&self.config.id))
+        {
+            let _removed = hierarchy.open(&path).remove(std::time::Duration::from_secs(5));
+        }
+        for client in self.stopping.take().unwrap_or_default() {
+            self.reply(client, &Reply::Done, &[]);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! File descriptors at the edges of a process: those it was given, and those it must not hand on.
+
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+use rustix::io::Errno;
+
+/// Marks every descriptor from `first` up close-on-exec (`close_range(2)` with `CLOSE_RANGE_CLOEXEC`,
+/// Linux 5.11), so that what is executed next starts with those below `first` alone.
+///
+/// # Errors
+/// As close_range(2).
+pub fn mark_close_on_exec_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: CLOSE_RANGE_CLOEXEC only sets a flag on descriptors of this process; it closes none, so no
+    // OwnedFd is invalidated.
+    let done =
+        unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Takes ownership of the descriptor `number` that the program was started with; `None` if it is not open.
+/// It is marked close-on-exec.
+///
+/// A program calls this at its beginning, once for each number that [`Program`](crate::Program) placed:
+/// a second call for one number would make two owners, so it is refused by taking only descriptors that
+/// are not yet close-on-exec, which no descriptor opened by Rust code is.
+#[must_use]
+pub fn take_inherited(number: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_GETFD reads a flag of a descriptor number and fails with EBADF if it is not open.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return None;
+    }
+    // SAFETY: the descriptor is open (F_GETFD succeeded) and nothing in this process owns it: it came
+    // through execve, and the flag that is set here keeps it from being taken twice.
+    unsafe {
+        libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
+        Some(OwnedFd::from_raw_fd(number))
+    }
+}
+
+/// The calling thread's errno.
+pub(crate) fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}

@@ -1,0 +1,33 @@
+//! The one door to `unsafe`: safe functions over the system calls that `rustix` lacks or marks unsafe.
+//!
+//! Every other crate but `pause` forbids unsafe code and comes here. A failed call says which call it was
+//! and with what arguments:
+//!
+//! ```
+//! use sandbar_sys::During;
+//! let failed = rustix::fs::stat("/no/such/file").during("stat", || "/no/such/file".into());
+//! assert_eq!(failed.unwrap_err().to_string(), "stat /no/such/file: No such file or directory (os error 2)");
+//! ```
+#![allow(unsafe_code, reason = "this crate is the one door to unsafe code")]
+
+mod allocator;
+mod child;
+mod exec;
+mod failure;
+mod fds;
+mod mount;
+mod namespace;
+mod program;
+mod seccomp;
+mod signals;
+
+pub use allocator::trim_heap;
+pub use child::{Child, CloneOptions, clone_child};
+pub use exec::{execute, execute_file};
+pub use failure::{During, Failure};
+pub use fds::{mark_close_on_exec_from, take_inherited};
+pub use mount::{MountAttributes, set_mount_attributes};
+pub use namespace::{Namespaces, unshare};
+pub use program::Program;
+pub use seccomp::{SeccompInstruction, load_seccomp_filter};
+pub use signals::{SignalFd, block_signals, default_signals, real_time_signal};

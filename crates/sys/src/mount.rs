@@ -1,0 +1,69 @@
+//! Attributes of mounts.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use rustix::io::Errno;
+
+use crate::fds::last_errno;
+
+/// What `mount_setattr(2)` changes on a mount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MountAttributes {
+    /// `MOUNT_ATTR_*` bits to set.
+    pub set: u64,
+    /// `MOUNT_ATTR_*` bits to clear first.
+    pub clear: u64,
+    /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or `MS_UNBINDABLE`; 0 leaves the propagation as it is.
+    pub propagation: u64,
+}
+
+impl MountAttributes {
+    /// Read-only.
+    pub const RDONLY: u64 = libc::MOUNT_ATTR_RDONLY;
+    /// No set-user-ID programs.
+    pub const NOSUID: u64 = libc::MOUNT_ATTR_NOSUID;
+    /// No device nodes.
+    pub const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
+    /// No programs.
+    pub const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
+    /// No access times.
+    pub const NOATIME: u64 = libc::MOUNT_ATTR_NOATIME;
+    /// Private propagation.
+    pub const PRIVATE: u64 = libc::MS_PRIVATE;
+    /// Slave propagation.
+    pub const SLAVE: u64 = libc::MS_SLAVE;
+    /// Shared propagation.
+    pub const SHARED: u64 = libc::MS_SHARED;
+}
+
+/// Changes the attributes of the mount that `mount` is the root of, and with `recursive` of all below it
+/// (`mount_setattr(2)`, Linux 5.12).
+///
+/// # Errors
+/// As mount_setattr(2).
+pub fn set_mount_attributes(
+    mount: BorrowedFd<'_>,
+    attributes: MountAttributes,
+    recursive: bool,
+) -> Result<(), Errno> {
+    let raw = libc::mount_attr {
+        attr_set: attributes.set,
+        attr_clr: attributes.clear,
+        propagation: attributes.propagation,
+        userns_fd: 0,
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the descriptor is open, the path is an empty C string, and the structure is initialised and
+    // as long as said.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const raw,
+            size_of_val(&raw),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(last_errno()) }
+}
