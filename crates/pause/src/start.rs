@@ -1,0 +1,50 @@
+//! The entry point: hands the initial stack to `main` and its result to the kernel.
+
+use crate::{
+    arguments::{Arguments, FRAMES_END},
+    kernel, main,
+};
+
+/// Where the kernel enters the program. There is no return address, and the arguments are on the stack, so
+/// that no function with an ordinary prologue could find them.
+///
+/// It begins the frames of what it calls where [`Arguments::scratch`] looks for them. That also makes the stack
+/// pointer a multiple of 16, as both ABIs ask.
+///
+/// # Safety
+/// Only for the kernel, after exec.
+#[unsafe(naked)]
+// SAFETY: the program has no other symbol of this name, as it is linked with no start files and no library.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn _start() -> ! {
+    // A zero frame pointer ends the chain for who walks it. `call` makes the stack pointer what a function
+    // expects on entry (System V ABI, AMD64, 3.2.2).
+    #[cfg(target_arch = "x86_64")]
+    core::arch::naked_asm!(
+        "xor ebp, ebp",
+        "mov rdi, rsp",
+        "and rsp, {frames_end}",
+        "call {run}",
+        frames_end = const FRAMES_END.cast_signed(),
+        run = sym run
+    );
+    // Zeroes in the frame pointer and the link register end the chain for who walks it.
+    #[cfg(target_arch = "aarch64")]
+    core::arch::naked_asm!(
+        "mov x29, xzr",
+        "mov x30, xzr",
+        "mov x0, sp",
+        "and sp, x0, {frames_end}",
+        "b {run}",
+        frames_end = const FRAMES_END.cast_signed(),
+        run = sym run
+    );
+}
+
+/// # Safety
+/// As for [`Arguments::at`].
+unsafe extern "C" fn run(stack: *const usize) -> ! {
+    // SAFETY: the caller promises the same.
+    let arguments = unsafe { Arguments::at(stack) };
+    kernel::exit(main(arguments))
+}
