@@ -1,0 +1,159 @@
+//! What can go wrong, with the file, the value and the system's reason.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::Controller;
+
+/// A result whose error is this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed operation on a cgroup. Its message names the file and the value; the system's reason
+/// is its [`source`](std::error::Error::source).
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Box<Cause>);
+
+/// What sort of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No cgroup hierarchy is mounted.
+    NoCgroups,
+    /// The text is not a cgroup path.
+    InvalidPath,
+    /// A limit contradicts another, or can't be meant.
+    InvalidLimit,
+    /// A limit was asked for that needs a controller (or a file of one) that can't be had here.
+    NoController,
+    /// The cgroup does not exist.
+    NotFound,
+    /// The caller lacks the permission, or the hierarchy is mounted read-only.
+    Denied,
+    /// The kernel refused a limit's value: above the parent's, below what is in use, out of range.
+    Refused,
+    /// The cgroup still holds processes.
+    Busy,
+    /// What was waited for did not happen in time.
+    TimedOut,
+    /// The calling process is in the cgroup, so that stopping or ending it would stop or end the
+    /// caller.
+    HoldsCaller,
+    /// Any other failure of a system call, or a file whose contents can't be understood.
+    System,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("no cgroup hierarchy is mounted")]
+    NoCgroups,
+    #[error("{path:?} is not a cgroup path: {why}")]
+    InvalidPath { path: String, why: &'static str },
+    #[error("{limit} of {value}: {why}")]
+    InvalidLimit { limit: &'static str, value: String, why: &'static str },
+    #[error("no cgroup controller {controller} for {limit}")]
+    NoController { controller: Controller, limit: &'static str },
+    #[error("cannot enable cgroup controller {controller} in {} for {limit}", path.display())]
+    NotEnabled { controller: Controller, limit: &'static str, path: PathBuf, source: Errno },
+    #[error("this kernel has no {} to write {value:?} to", path.display())]
+    NoFile { path: PathBuf, value: String, source: Errno },
+    #[error("cgroup {} does not exist", path.display())]
+    NotFound { path: PathBuf, source: Errno },
+    #[error("cannot {call} {}", path.display())]
+    Call { call: &'static str, path: PathBuf, source: Errno },
+    #[error("cannot write {value:?} to {}", path.display())]
+    Write { value: String, path: PathBuf, source: Errno },
+    #[error("cgroup {} still holds processes after {waited:?}", path.display())]
+    Busy { path: PathBuf, waited: Duration, source: Errno },
+    #[error("cgroup {} did not {what} within {waited:?}", path.display())]
+    TimedOut { what: &'static str, path: PathBuf, waited: Duration },
+    #[error("the calling process is in cgroup {}", path.display())]
+    HoldsCaller { path: PathBuf },
+    #[error("cannot understand {text:?} in {}", path.display())]
+    Contents { path: PathBuf, text: String },
+}
+
+impl Error {
+    /// What sort of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match &*self.0 {
+            Cause::NoCgroups => ErrorKind::NoCgroups,
+            Cause::InvalidPath { .. } => ErrorKind::InvalidPath,
+            Cause::InvalidLimit { .. } => ErrorKind::InvalidLimit,
+            Cause::NoController { .. } | Cause::NotEnabled { .. } | Cause::NoFile { .. } => {
+                ErrorKind::NoController
+            }
+            Cause::NotFound { .. } => ErrorKind::NotFound,
+            Cause::Busy { .. } => ErrorKind::Busy,
+            Cause::TimedOut { .. } => ErrorKind::TimedOut,
+            Cause::HoldsCaller { .. } => ErrorKind::HoldsCaller,
+            Cause::Contents { .. } => ErrorKind::System,
+            Cause::Write { source, .. } => match *source {
+                Errno::ACCESS | Errno::ROFS => ErrorKind::Denied,
+                Errno::PERM | Errno::INVAL | Errno::BUSY | Errno::RANGE | Errno::NOSPC => {
+                    ErrorKind::Refused
+                }
+                _ => ErrorKind::System,
+            },
+            Cause::Call { source, .. } => match *source {
+                Errno::ACCESS | Errno::PERM | Errno::ROFS => ErrorKind::Denied,
+                _ => ErrorKind::System,
+            },
+        }
+    }
+
+    /// The system's error number, where a system call failed.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match &*self.0 {
+            Cause::NotEnabled { source, .. }
+            | Cause::NoFile { source, .. }
+            | Cause::NotFound { source, .. }
+            | Cause::Call { source, .. }
+            | Cause::Write { source, .. }
+            | Cause::Busy { source, .. } => Some(*source),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn call(call: &'static str, path: &Path, source: Errno) -> Self {
+        Cause::Call { call, path: path.to_owned(), source }.into()
+    }
+
+    pub(crate) fn timed_out(what: &'static str, path: &Path, waited: Duration) -> Self {
+        Cause::TimedOut { what, path: path.to_owned(), waited }.into()
+    }
+
+    pub(crate) fn contents(path: &Path, text: &str) -> Self {
+        Cause::Contents { path: path.to_owned(), text: text.to_owned() }.into()
+    }
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn a_refused_limit_shows_its_file_and_value_and_keeps_the_reason_in_the_source() {
+        let error = Error::from(Cause::Write {
+            value: "5".into(),
+            path: "/sys/fs/cgroup/a/pids.max".into(),
+            source: Errno::BUSY,
+        });
+        assert_eq!(error.to_string(), r#"cannot write "5" to /sys/fs/cgroup/a/pids.max"#);
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        assert_eq!(error.errno(), Some(Errno::BUSY));
+        assert!(error.source().is_some_and(|s| s.to_string().contains("busy")));
+    }
+}
