@@ -1,0 +1,64 @@
+//! Pods on a bridge: addresses, veth pairs, outgoing NAT and published ports.
+//!
+//! Everything is spoken straight to the kernel over netlink, synchronously; no `ip`, `nft` or `iptables` is run.
+//! All state is the kernel's, but for the leases, which are entries of one directory. So any process may go on
+//! where another was killed: every call here either is idempotent or undoes what it began.
+//!
+//! The calls act on the network namespace of the calling thread, called *the host* here.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use sandbar_network::{Bridge, InterfaceName, Leases, Protocol, PublishedPort};
+//! use std::{fs::File, num::NonZeroU16, os::fd::AsFd, path::Path};
+//!
+//! let bridge = Bridge::default(); // sandbar0, 10.84.0.0/16
+//! bridge.ensure()?;
+//!
+//! let leases = Leases::open(Path::new("/run/sandbar/addresses"), bridge.subnet())?;
+//! let address = leases.acquire("4f2a9c")?;
+//!
+//! let netns = File::open("/run/netns/pod")?;
+//! sandbar_network::attach(&bridge, netns.as_fd(), &InterfaceName::for_pod("4f2a9c")?, address)?;
+//!
+//! let web = PublishedPort::new(NonZeroU16::MIN, NonZeroU16::MIN, Protocol::Tcp);
+//! let held = sandbar_network::reserve(&web)?; // to be kept open as long as the port is published
+//! sandbar_network::publish(address, &[web])?;
+//! # drop(held);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What the host's firewall is given
+//!
+//! One nftables table, `ip sandbar`, the same however many pods and ports there are; a published port is one
+//! element of a map in it. See [`publish`] for who may reach a published port, and [`Bridge::ensure`] for the rest.
+
+#![forbid(unsafe_code)]
+
+mod attach;
+mod bridge;
+mod carrier;
+mod error;
+mod inside;
+mod interface;
+mod lease;
+mod mac;
+mod netlink;
+mod nftables;
+mod overlap;
+mod port;
+mod publish;
+mod reserve;
+mod subnet;
+mod sysctl;
+
+pub use attach::{Attached, attach, bring_up_loopback, detach};
+pub use bridge::Bridge;
+pub use error::{Error, ErrorKind, Result};
+pub use interface::InterfaceName;
+pub use lease::Leases;
+pub use mac::MacAddress;
+pub use port::{Protocol, PublishedPort};
+pub use publish::{publish, unpublish, unpublish_address};
+pub use reserve::reserve;
+pub use subnet::Subnet;

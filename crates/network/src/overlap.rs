@@ -1,0 +1,92 @@
+//! Whether a subnet is free to be used on this host.
+
+use std::net::Ipv4Addr;
+
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    route::{RouteMessage, RouteType},
+};
+use rustix::net::netdevice::{index_to_name, name_to_index};
+
+use crate::{
+    Error, ErrorKind, InterfaceName, Result, Subnet,
+    bridge::answer_of,
+    netlink::{Answer, Request, Socket, bytes_at, find, u32_of},
+};
+
+/// `RTA_DST` and `RTA_OIF`.
+const DESTINATION: u16 = 1;
+const INTERFACE: u16 = 4;
+
+/// A route of the host that is more than the default.
+struct Route {
+    base: Ipv4Addr,
+    prefix: u8,
+    /// `None`: more than one.
+    interface: Option<u32>,
+}
+
+/// Refuses a subnet that overlaps a route of another interface than `own`. An interface's address is a route too.
+pub(crate) fn check(socket: &mut Socket, subnet: Subnet, own: &InterfaceName) -> Result<()> {
+    let mut message = RouteMessage::default();
+    message.header.address_family = AddressFamily::Inet;
+    let request =
+        Request { message: RouteNetlinkMessage::GetRoute(message), flags: 0, answer: Answer::Dump };
+    const CALL: &str = "list the host's routes";
+    let messages = answer_of(socket, request)
+        .map_err(|error| Error::system(CALL, error))?
+        .map_err(|refusal| Error::refused(CALL, refusal))?;
+    // Asked after the list was: another process may make the bridge at this moment.
+    let own = name_to_index(&*socket, own.as_str()).ok();
+    for route in messages.iter().filter_map(|message| read(message)) {
+        let is_own = own.is_some() && route.interface == own;
+        if !is_own && subnet.overlaps(route.base, route.prefix) {
+            let on = route
+                .interface
+                .and_then(|index| index_to_name(&*socket, index).ok())
+                .unwrap_or_else(|| "several interfaces".to_owned());
+            let Route { base, prefix, .. } = route;
+            return Err(Error::new(
+                ErrorKind::SubnetTaken,
+                format!("subnet {subnet} overlaps the host's route to {base}/{prefix} on {on}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Reads `struct rtmsg` and its attributes; `None` for a default route and for what leads nowhere.
+fn read(message: &[u8]) -> Option<Route> {
+    let prefix = *message.get(1)?;
+    let kind = RouteType::from(*message.get(7)?);
+    if prefix == 0 || !matches!(kind, RouteType::Unicast | RouteType::Local) {
+        return None;
+    }
+    let attributes = message.get(12..)?;
+    let base = Ipv4Addr::from(bytes_at::<4>(find(attributes, DESTINATION)?, 0)?);
+    Some(Route { base, prefix, interface: u32_of(attributes, INTERFACE) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(prefix: u8, kind: u8) -> Vec<u8> {
+        let mut bytes = vec![2, prefix, 0, 0, 254, 0, 0, kind, 0, 0, 0, 0];
+        bytes.extend([8, 0, 1, 0, 10, 84, 0, 0]);
+        bytes.extend([8, 0, 4, 0]);
+        bytes.extend(7_u32.to_ne_bytes());
+        bytes
+    }
+
+    #[test]
+    fn only_routes_that_lead_somewhere_count() {
+        let read_back = read(&route(24, 1)).unwrap();
+        assert_eq!((read_back.prefix, read_back.interface), (24, Some(7)));
+        assert_eq!(read_back.base, Ipv4Addr::new(10, 84, 0, 0));
+        assert!(read(&route(0, 1)).is_none(), "default");
+        assert!(read(&route(24, 3)).is_none(), "broadcast");
+        assert!(read(&route(24, 6)).is_none(), "blackhole");
+        assert!(read(&[2, 24]).is_none());
+    }
+}

@@ -1,0 +1,170 @@
+//! Ports of the host that lead into pods.
+
+use std::{io, net::Ipv4Addr};
+
+use rustix::io::Errno;
+
+use crate::{
+    Error, ErrorKind, PublishedPort, Result,
+    netlink::{Answer, Refusal},
+    nftables::{Batch, Destination, Element, Failure, Map, Nftables, all_of},
+};
+
+/// How often a removal is tried again because someone else changed the firewall between a look and the change.
+/// Each time someone's change went through, so this only ends a starvation that does not happen by accident.
+const TRIES: u32 = 1000;
+
+/// How many elements are asked for at once: their answers wait in the socket's buffer, which holds some 160.
+const AT_ONCE: usize = 64;
+
+/// Publishes ports of the pod at `address`: all of them, or none.
+///
+/// A published port is reached at every address of the host (or at its one `host_ip`) by the host itself, 127.0.0.1
+/// included, by the host's neighbours and by all pods. The pod sees the neighbour's or the pod's own address, except
+/// that connections of pods by way of the host, and of the host by way of 127.0.0.1, come from the gateway. A port at
+/// one address goes before the same port at all.
+///
+/// # Errors
+/// `PortTaken`, naming the port, when one is published already (by this pod, too); `NotReady` without the table;
+/// `NoNftables`, `PermissionDenied`, `System`.
+pub fn publish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<()> {
+    let mut batch = Batch::new();
+    for port in ports {
+        let destination = Destination::new(address, port.container_port.get());
+        batch.create_new(Element::of(port).leading_to(destination));
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let call = || format!("publish {} for {address}", list(ports));
+    match Nftables::open()?.commit(batch, None) {
+        Err(error) => Err(Error::system(call(), error)),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(Failure { message, refusal })) => match refusal.errno() {
+            // Which of the two it is when the key is there with another value, depends on the kernel.
+            Errno::EXIST | Errno::BUSY => {
+                let port = message.and_then(|index| ports.get(index));
+                let port = port.map_or_else(|| list(ports), ToString::to_string);
+                Err(Error::new(ErrorKind::PortTaken, format!("port {port} is published already")))
+            }
+            Errno::NOENT => Err(Error::refused(call(), refusal).with_kind(ErrorKind::NotReady)),
+            _ => Err(Error::refused(call(), refusal)),
+        },
+    }
+}
+
+/// Takes back ports that lead to `address`; those that lead elsewhere, or nowhere, are left as they are.
+///
+/// Connections that are open go on until they or the pod end.
+///
+/// # Errors
+/// `Busy`, `PermissionDenied`, `System`.
+pub fn unpublish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<()> {
+    let call = || format!("unpublish {} of {address}", list(ports));
+    remove(call, |nftables| {
+        let elements: Vec<_> = ports
+            .iter()
+            .map(|port| (Element::of(port), Destination::new(address, port.container_port.get())))
+            .collect();
+        let mut answers = Vec::new();
+        for elements in elements.chunks(AT_ONCE) {
+            let questions = elements.iter().map(|(element, _)| element.question());
+            answers.extend(nftables.ask(questions, Answer::One)?);
+        }
+        let mut found = Vec::new();
+        for (wanted, answer) in elements.into_iter().zip(answers) {
+            let map = wanted.0.map();
+            let is_there = present(answer)?
+                .iter()
+                .flat_map(|message| Element::read(map, message))
+                .any(|element| element == wanted);
+            if is_there && !found.contains(&wanted.0) {
+                found.push(wanted.0);
+            }
+        }
+        Ok(found)
+    })
+}
+
+/// Takes back every port that leads to `address`, whatever it was published as: to clean up after a pod of which
+/// nothing but the lease is known.
+///
+/// # Errors
+/// `Busy`, `PermissionDenied`, `System`.
+pub fn unpublish_address(address: Ipv4Addr) -> Result<()> {
+    let call = || format!("unpublish all ports of {address}");
+    remove(call, |nftables| {
+        let mut found = Vec::new();
+        for map in Map::ALL {
+            let answers = nftables.ask([all_of(map)], Answer::Dump)?;
+            for message in
+                answers.into_iter().map(present).collect::<io::Result<Vec<_>>>()?.concat()
+            {
+                let elements = Element::read(map, &message);
+                let led_here = elements.into_iter().filter(|(_, to)| to.is_at(address));
+                found.extend(led_here.map(|(element, _)| element));
+            }
+        }
+        Ok(found)
+    })
+}
+
+/// Removes what `look` finds. The kernel removes an element by its key, whatever its value; so the removal is bound
+/// to the generation in which the value was seen: if between the two the port was given to another pod, it fails
+/// and all begins anew.
+fn remove(
+    call: impl Fn() -> String,
+    look: impl Fn(&mut Nftables) -> io::Result<Vec<Element>>,
+) -> Result<()> {
+    let mut nftables = match Nftables::open() {
+        Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(()),
+        other => other?,
+    };
+    for _ in 0..TRIES {
+        let generation = match nftables.generation() {
+            Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(()),
+            other => other?,
+        };
+        let found = look(&mut nftables).map_err(|error| Error::system(call(), error))?;
+        let mut batch = Batch::new();
+        for element in found {
+            batch.delete(element.removal());
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let outcome = nftables
+            .commit(batch, Some(generation))
+            .map_err(|error| Error::system(call(), error))?;
+        match outcome {
+            Ok(()) => {
+                nftables.close_elsewhere();
+                return Ok(());
+            }
+            Err(failure) if is_stale(&failure.refusal) => {}
+            Err(failure) => return Err(Error::refused(call(), failure.refusal)),
+        }
+    }
+    Err(Error::new(ErrorKind::Busy, format!("{}: the firewall never stopped changing", call())))
+}
+
+fn is_stale(refusal: &Refusal) -> bool {
+    refusal.errno() == Errno::RESTART
+}
+
+/// The messages of an answer; of a table or an element that does not exist, none.
+fn present(answer: std::result::Result<Vec<Vec<u8>>, Refusal>) -> io::Result<Vec<Vec<u8>>> {
+    match answer {
+        Err(refusal) if refusal.errno() == Errno::NOENT => Ok(Vec::new()),
+        Err(refusal) => Err(refusal.errno().into()),
+        Ok(messages) => Ok(messages),
+    }
+}
+
+fn list(ports: &[PublishedPort]) -> String {
+    match ports {
+        [] => "no port".to_owned(),
+        [one] => one.to_string(),
+        [first, .., last] => format!("{} ports, {first} to {last},", ports.len()),
+    }
+}

@@ -1,0 +1,34 @@
+//! The few settings of the network stack that netlink does not reach.
+
+use std::{fs, io::ErrorKind};
+
+use crate::{Error, Result};
+
+/// Sets a boolean below `/proc/sys/net` for the network namespace of the calling thread.
+///
+/// Where `/proc/sys` is read-only (Sandbar in a container), a setting that is right already is no failure.
+pub(crate) fn enable(name: &str) -> Result<()> {
+    let path = format!("/proc/sys/net/{name}");
+    let Err(error) = fs::write(&path, "1") else {
+        return Ok(());
+    };
+    match fs::read(&path) {
+        Ok(value) if value.trim_ascii() == b"1" => Ok(()),
+        _ => Err(Error::system(format!("write 1 to {path}"), error)),
+    }
+}
+
+/// Turns IPv6 off on one interface. Pods have none yet, and an interface with IPv6 would take a default route from
+/// any neighbour's router advertisement (CVE-2020-10749).
+pub(crate) fn disable_ipv6(interface: &str) -> Result<()> {
+    match enable(&format!("ipv6/conf/{interface}/disable_ipv6")) {
+        Err(error) if is_missing(&error) => Ok(()), // the kernel has no IPv6 at all
+        other => other,
+    }
+}
+
+fn is_missing(error: &Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<std::io::Error>())
+        .is_some_and(|source| source.kind() == ErrorKind::NotFound)
+}
