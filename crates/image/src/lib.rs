@@ -1,0 +1,53 @@
+//! Container images: references, a content store, unpacking, and archives that are loaded into it.
+//!
+//! A [`Store`] is a directory. In it an image is a configuration (whose digest is the image's id) and layers, each
+//! unpacked once, under the digest of its uncompressed tar stream, as a directory that overlayfs mounts as a lower
+//! one. Names point to ids. Everything that comes in is taken for hostile: see [`Store::load`].
+//!
+//! ```no_run
+//! # fn main() -> Result<(), sandbar_image::Error> {
+//! use std::path::Path;
+//!
+//! let store = sandbar_image::Store::open(Path::new("/var/lib/sandbar/images"))?;
+//! for loaded in store.load(std::io::stdin())? {
+//!     println!("{} {:?}", loaded.id, loaded.references);
+//! }
+//! let image = store.find("nginx")?;
+//! println!("lowerdir={:?}", image.layers);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds
+//! - A reader sees an image whole or not at all; a layer's directory appears by one rename, after its digest fits.
+//! - An [`Image`] keeps what it names from being removed until it is dropped.
+//! - A killed process leaves nothing that a later [`Store::open`] or [`Store::remove`] does not clear.
+//! - The layers' archives are not kept once unpacked. Who writes an image out again makes them anew from the
+//!   directories: the content is the same, the bytes of the stream, and with them its digest, may not be.
+//! - `openat2` (Linux 5.6) is needed to unpack; without it unpacking is refused.
+
+#![forbid(unsafe_code)]
+
+mod compression;
+mod create;
+mod digest;
+mod error;
+mod image;
+mod limits;
+mod load;
+mod reference;
+mod remove_tree;
+mod store;
+mod tarball;
+mod unpack;
+mod zstd;
+
+pub use create::{File, Settings};
+pub use digest::{Digest, ImageId};
+pub use error::{Error, ErrorKind, Result};
+pub use image::{Image, Summary};
+pub use limits::Limits;
+pub use load::Loaded;
+pub use oci_spec::image::{Config, ImageConfiguration};
+pub use reference::{Home, Reference};
+pub use store::{Removal, Removed, Store};

@@ -1,0 +1,64 @@
+//! Docker's own format: a `manifest.json` that lists configurations, names and layers by path.
+
+use serde::Deserialize;
+
+use super::archive::{Archive, normal};
+use super::oci::{diff_ids, read_config};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::reference::{Home, Reference};
+use crate::store::{NewImage, NewLayer, check};
+
+const MANIFEST: &str = "manifest.json";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SavedImage {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Option<Vec<String>>,
+}
+
+pub(super) fn read(archive: &Archive) -> Result<Vec<NewImage>> {
+    let saved: Vec<SavedImage> = serde_json::from_slice(&archive.document(MANIFEST)?)
+        .map_err(|e| Error::malformed("manifest.json is not what docker save writes").because(e))?;
+    saved.into_iter().map(|image| read_image(archive, image)).collect()
+}
+
+fn read_image(archive: &Archive, saved: SavedImage) -> Result<NewImage> {
+    let path = normal("", saved.config.as_bytes())?;
+    let config = archive.document(&path)?;
+    check(&path, promised(&path), Digest::of(&config))?;
+    let diff_ids = diff_ids(&read_config(&config)?)?;
+    let paths = saved.layers.unwrap_or_default();
+    if paths.len() != diff_ids.len() {
+        return Err(Error::malformed(format!(
+            "manifest.json lists {} layers, and {path} {}",
+            paths.len(),
+            diff_ids.len()
+        )));
+    }
+    let mut layers = Vec::with_capacity(paths.len());
+    for (path, diff_id) in paths.iter().zip(diff_ids) {
+        let path = normal("", path.as_bytes())?;
+        let digest = path.starts_with("blobs/").then(|| promised(&path)).flatten();
+        let blob = Some(archive.member(&path)?);
+        layers.push(NewLayer { diff_id, blob, digest, compression: None });
+    }
+    let references = saved
+        .repo_tags
+        .unwrap_or_default()
+        .iter()
+        .map(|name| Reference::parse(name, Home::DockerHub))
+        .collect::<Result<_>>()?;
+    Ok(NewImage { config, manifest: None, layers, references })
+}
+
+/// The digest that a member's name promises: `<hex>.json` or `blobs/sha256/<hex>`.
+fn promised(path: &str) -> Option<Digest> {
+    let hex = match path.strip_prefix("blobs/") {
+        Some(blob) => blob.strip_prefix("sha256/")?,
+        None => path.strip_suffix(".json")?,
+    };
+    Digest::from_hex(hex)
+}

@@ -1,0 +1,35 @@
+//! The store on disk.
+//!
+//! ```text
+//! lock                     locked shared to add and to use, exclusively to remove
+//! blobs/sha256/<hex>       configurations, and the manifests that came with them
+//! layers/<hex>/diff/       a layer, unpacked, under the digest of its uncompressed tar stream
+//! layers/<hex>/size        bytes in its files
+//! images/<hex>             a record for each image: its layers and size; written last, so it says "whole"
+//! manifests/<hex>          the id of the image that a manifest of that digest describes
+//! references/<hex>         a name and its image's id, under the digest of the name
+//! tmp/<unique>/            work of a living process, which holds a lock on it
+//! ```
+//!
+//! A file is replaced whole: written in `tmp`, synced, renamed. Readers of one file need no lock. Who adds holds the
+//! shared lock from looking which layers are there until the record is written; who removes holds the exclusive
+//! lock while it finds out what nobody needs and moves it away. So nothing goes that is being added or, by the
+//! shared lock in an [`Image`](crate::Image), being put to use.
+
+mod commit;
+mod find;
+mod list;
+mod lock;
+mod open;
+mod record;
+mod references;
+mod remove;
+mod staging;
+
+pub use open::Store;
+pub use remove::{Removal, Removed};
+
+pub(crate) use commit::{EndMark, NewImage, NewLayer, Staged, check};
+pub(crate) use lock::Lock;
+pub(crate) use record::encode;
+pub(crate) use staging::Staging;

@@ -1,0 +1,208 @@
+//! The framing of a tar stream: headers, extension headers, data, padding, end.
+
+use tar::Header;
+
+use super::entry::{Entry, LongNames, plain_size};
+use super::pax::Pax;
+use super::source::Source;
+use crate::error::{Error, ErrorKind, Result};
+
+const BLOCK: usize = 512;
+/// The largest extended header, which holds names and extended attributes (64 KiB each at most).
+const EXTENSION: u64 = 1 << 20;
+
+/// Reads one entry after the other.
+pub(crate) struct TarReader<S> {
+    input: S,
+    /// For messages: what is being read.
+    what: String,
+    /// Bytes read or skipped since the beginning.
+    position: u64,
+    /// Data of the current entry that has not been taken.
+    data: u64,
+    /// Bytes after it up to the next block.
+    padding: u64,
+    end: End,
+}
+
+/// How a stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    NotYet,
+    /// By a block of zeros, as it should.
+    Marked,
+    /// By having no more bytes: cut between two entries, or written by a careless tool.
+    Bare,
+}
+
+impl<S: Source> TarReader<S> {
+    pub(crate) fn new(input: S, what: impl Into<String>) -> Self {
+        let what = what.into();
+        Self { input, what, position: 0, data: 0, padding: 0, end: End::NotYet }
+    }
+
+    /// Where in the stream the next byte is.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Fails unless the stream ended with the mark of its end.
+    pub(crate) fn require_end_mark(&self) -> Result<()> {
+        match self.end {
+            End::Marked => Ok(()),
+            End::NotYet | End::Bare => {
+                Err(Error::malformed(format!("{} ends without an end mark: it was cut", self.what)))
+            }
+        }
+    }
+
+    /// Gives the input back, to read what follows the archive in it.
+    pub(crate) fn into_input(self) -> S {
+        self.input
+    }
+
+    /// The next entry, skipping what is left of the one before; `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>> {
+        let (mut pax, mut long) = (None, LongNames::default());
+        loop {
+            self.skip(self.data)?;
+            self.data = 0;
+            self.skip(self.padding)?;
+            self.padding = 0;
+            let Some(header) = self.header()? else {
+                let dangling = pax.is_some() || long.path.is_some() || long.link.is_some();
+                return if dangling {
+                    Err(self.broken("an extended header has no entry"))
+                } else {
+                    Ok(None)
+                };
+            };
+            match header.as_bytes()[156] {
+                b'x' => self.set_once(&mut pax, &header, |_, bytes| Pax::parse(bytes))?,
+                b'g' => self.global(&header)?,
+                b'L' => self.set_once(&mut long.path, &header, Self::c_string)?,
+                b'K' => self.set_once(&mut long.link, &header, Self::c_string)?,
+                _ => {
+                    let entry = Entry::decode(&header, pax.unwrap_or_default(), long)
+                        .map_err(|e| e.within(&self.what))?;
+                    self.data = entry.size;
+                    self.padding = padding(entry.size);
+                    return Ok(Some(entry));
+                }
+            }
+        }
+    }
+
+    /// Hands the current entry's data to `sink`, piece by piece.
+    pub(crate) fn data(&mut self, mut sink: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        while self.data > 0 {
+            let here = self.input.fill_buf().map_err(|e| Error::reading(&self.what, e))?;
+            if here.is_empty() {
+                return Err(self.cut());
+            }
+            let most = usize::try_from(self.data).unwrap_or(usize::MAX).min(here.len());
+            sink(&here[..most])?;
+            self.input.consume(most);
+            self.data -= most as u64;
+            self.position += most as u64;
+        }
+        Ok(())
+    }
+
+    /// The next header block; `None` at the end of the archive.
+    fn header(&mut self) -> Result<Option<Header>> {
+        let here = self.input.fill_buf().map_err(|e| Error::reading(&self.what, e))?;
+        if here.is_empty() {
+            self.end = End::Bare;
+            return Ok(None);
+        }
+        let mut header = Header::new_old();
+        self.fill(header.as_mut_bytes())?;
+        if header.as_bytes().iter().all(|byte| *byte == 0) {
+            self.end = End::Marked;
+            return Ok(None);
+        }
+        let bytes = header.as_bytes();
+        let sum: u32 = bytes
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
+            .sum();
+        match header.cksum() {
+            Ok(promised) if promised == sum => Ok(Some(header)),
+            _ => Err(self.broken("a header's checksum does not fit")),
+        }
+    }
+
+    /// Reads an extension header's contents, of which an entry may have one of each kind.
+    fn set_once<T>(
+        &mut self,
+        slot: &mut Option<T>,
+        header: &Header,
+        read: impl FnOnce(&Self, &[u8]) -> Result<T>,
+    ) -> Result<()> {
+        let bytes = self.extension(header)?;
+        let value = read(self, &bytes).map_err(|e| e.within(&self.what))?;
+        match slot.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(self.broken("an entry has two extended headers of one kind")),
+        }
+    }
+
+    fn global(&mut self, header: &Header) -> Result<()> {
+        let bytes = self.extension(header)?;
+        match Pax::parse(&bytes).map_err(|e| e.within(&self.what))?.is_empty() {
+            true => Ok(()),
+            // What readers make of it differs.
+            false => Err(self.broken("a global header changes entries, which is not supported")),
+        }
+    }
+
+    fn extension(&mut self, header: &Header) -> Result<Vec<u8>> {
+        let size = plain_size(header).map_err(|e| e.within(&self.what))?;
+        if size > EXTENSION {
+            let message = format!("{}: an extended header of {size} bytes", self.what);
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+        self.fill(&mut bytes)?;
+        self.padding = padding(size);
+        Ok(bytes)
+    }
+
+    /// A GNU long name: ended by one NUL, which is no part of it.
+    fn c_string(&self, bytes: &[u8]) -> Result<Vec<u8>> {
+        let text = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+        match text.contains(&0) {
+            false => Ok(text.to_vec()),
+            true => Err(Error::malformed("a long name has a NUL in it")),
+        }
+    }
+
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<()> {
+        self.input.read_exact(buffer).map_err(|e| Error::reading(&self.what, e))?;
+        self.position += buffer.len() as u64;
+        Ok(())
+    }
+
+    fn skip(&mut self, bytes: u64) -> Result<()> {
+        if bytes > 0 {
+            self.input.skip(bytes).map_err(|e| Error::reading(&self.what, e))?;
+            self.position += bytes;
+        }
+        Ok(())
+    }
+
+    fn broken(&self, why: &str) -> Error {
+        Error::malformed(format!("{}: {why}", self.what))
+    }
+
+    fn cut(&self) -> Error {
+        Error::reading(&self.what, std::io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// Bytes from the end of `size` bytes of data to the next block.
+fn padding(size: u64) -> u64 {
+    size.wrapping_neg() % BLOCK as u64
+}
