@@ -81,6 +81,10 @@ pub enum Reply {
     Exited {
         /// How.
         code: ExitCode,
+        /// Whether nothing of the pod runs any more, so that its supervisor is about to end; it closes the
+        /// connection when all is cleaned up.
+        #[serde(default)]
+        last: bool,
     },
     /// It could not be done.
     Failed {

@@ -63,6 +63,13 @@ impl PodDirectory {
         self.0.join("etc").join(name)
     }
 
+    /// Where the memory that its containers share (`/dev/shm`) is mounted, in the supervisor's mount
+    /// namespace.
+    #[must_use]
+    pub fn shared_memory(&self) -> PathBuf {
+        self.0.join("shm")
+    }
+
     /// The directory with a directory a container.
     #[must_use]
     pub fn containers(&self) -> PathBuf {

@@ -1,6 +1,6 @@
 //! A pod: what it is asked to be, and what it is.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,12 @@ pub struct PodConfig {
     pub network: NetworkMode,
     /// Its published ports.
     pub ports: Vec<PortMapping>,
+    /// What its containers find in `/etc/hosts` beside the usual.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<(String, IpAddr)>,
+    /// Its name servers; the host's if none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<IpAddr>,
     /// Its pause: the container that holds it open and that `pid: pod` joins. It is brought back when it
     /// ends without being asked to.
     pub pause: Option<ContainerId>,

@@ -94,3 +94,10 @@ fn seqpacket() -> Result<OwnedFd, Error> {
         .during("socket", || "AF_UNIX SOCK_SEQPACKET".into())
         .map_err(Error::from)
 }
+
+impl From<OwnedFd> for Client {
+    /// The client's end of a connected pair.
+    fn from(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+}

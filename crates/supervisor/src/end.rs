@@ -98,8 +98,9 @@ impl Supervisor {
         let code = member.status.exit_code.unwrap_or(ExitCode::Unknown);
         let waiters = std::mem::take(&mut member.waiters);
         let removed = member.config.auto_remove.then(|| member.config.id.clone());
+        let last = !self.members.values().any(crate::member::Member::is_active);
         for waiter in waiters {
-            self.reply(waiter, &Reply::Exited { code }, &[]);
+            self.reply(waiter, &Reply::Exited { code, last }, &[]);
         }
         self.removals.extend(removed);
         self.stop_goes_on();

@@ -140,7 +140,7 @@ impl Supervisor {
         }
         if let Some(index) = self.execs.iter().position(|exec| exec.serial == serial) {
             let exec = self.execs.swap_remove(index);
-            self.reply(exec.client, &Reply::Exited { code }, &[]);
+            self.reply(exec.client, &Reply::Exited { code, last: false }, &[]);
         }
         true
     }

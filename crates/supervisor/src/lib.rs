@@ -25,6 +25,7 @@ mod packet;
 mod poll;
 mod record;
 mod requests;
+mod shared_memory;
 mod start;
 mod stop;
 mod streams;

@@ -73,7 +73,7 @@ impl Supervisor {
             member.waiters.push(client);
         } else {
             let code = member.status.exit_code.unwrap_or(ExitCode::Unknown);
-            self.reply(client, &Reply::Exited { code }, &[]);
+            self.reply(client, &Reply::Exited { code, last: false }, &[]);
         }
     }
 

@@ -22,7 +22,7 @@ impl Supervisor {
             }
             Phase::Restarting(_) => {
                 self.give_up_restart(id);
-                self.reply(client, &Reply::Exited { code: ExitCode::Unknown }, &[]);
+                self.reply(client, &Reply::Exited { code: ExitCode::Unknown, last: false }, &[]);
             }
             Phase::Starting(_) | Phase::Queued(..) => {
                 self.fail(client, Failure::Other, "the container is being started");

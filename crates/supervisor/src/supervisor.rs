@@ -64,7 +64,15 @@ pub(crate) struct Supervisor {
 pub struct Ended {
     /// The pod.
     pub config: PodConfig,
-    _held: (OwnedFd, Vec<OwnedFd>, Vec<OwnedFd>),
+    clients: Vec<OwnedFd>,
+    _held: (OwnedFd, Vec<OwnedFd>),
+}
+
+impl Ended {
+    /// Tells the clients that wait that the pod has ended; nobody else supervises it yet.
+    pub fn tell_clients(&mut self) {
+        self.clients.clear();
+    }
 }
 
 /// Supervises a pod until nothing of it runs.
@@ -98,7 +106,8 @@ pub fn run(given: Given) -> Result<Ended, Error> {
     supervisor.go_on()?;
     supervisor.finish();
     let clients = supervisor.clients.into_values().collect();
-    Ok(Ended { config: supervisor.config, _held: (given.lock, given.reservations, clients) })
+    let held = (given.lock, given.reservations);
+    Ok(Ended { config: supervisor.config, clients, _held: held })
 }
 
 impl Supervisor {
@@ -110,6 +119,7 @@ impl Supervisor {
         // Orphans of containers in the host's PID namespace come here, to be collected.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .during("prctl", || "PR_SET_CHILD_SUBREAPER".into())?;
+        crate::shared_memory::mount(&self.directory.shared_memory())?;
         self.adopt_all()?;
         if let Some(client) = first_client {
             rustix::io::ioctl_fionbio(&client, true).during("ioctl", || "FIONBIO".into())?;

@@ -1,0 +1,67 @@
+//! Where a command works: the two roots, and the engine on them.
+
+use std::ffi::OsString;
+
+use sandbar_engine::{Engine, Roots};
+use sandbar_image::Store;
+
+use crate::cli::Global;
+use crate::failure::{Doing, Result};
+
+/// Where a command works.
+#[derive(Debug)]
+pub(crate) struct Context {
+    roots: Roots,
+}
+
+impl Context {
+    /// The roots as the arguments say, else the environment, else the usual ones.
+    pub(crate) fn new(global: Global, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let usual = Roots::default();
+        let set = |name| variable(name).filter(|value| !value.is_empty()).map(Into::into);
+        Self {
+            roots: Roots {
+                root: global.root.or_else(|| set("SANDBAR_ROOT")).unwrap_or(usual.root),
+                run_root: global
+                    .run_root
+                    .or_else(|| set("SANDBAR_RUN_ROOT"))
+                    .unwrap_or(usual.run_root),
+            },
+        }
+    }
+
+    /// The two roots.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&self) -> Result<Engine> {
+        Engine::open(self.roots.clone()).doing("open Sandbar's directories")
+    }
+
+    /// The images.
+    pub(crate) fn images(&self) -> Result<Store> {
+        self.engine()?.images().doing("open the images")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn arguments_come_before_the_environment_and_that_before_the_usual() {
+        let global = |root: Option<&str>| Global { root: root.map(Into::into), run_root: None };
+        let variable = |name: &str| match name {
+            "SANDBAR_ROOT" => Some("/from/environment".into()),
+            _ => Some("".into()),
+        };
+        let context = Context::new(global(Some("/given")), variable);
+        assert_eq!(context.roots().root, Path::new("/given"));
+        assert_eq!(context.roots().run_root, Roots::default().run_root);
+        let context = Context::new(global(None), variable);
+        assert_eq!(context.roots().root, Path::new("/from/environment"));
+    }
+}

@@ -1,0 +1,22 @@
+//! The options of `run`, `create` and `exec`, by what they are about, and the step that resolves them into the
+//! engine's own: relative paths, the caller's variables and files are looked up there, through [`Surroundings`].
+
+mod container;
+mod life;
+mod namespaces;
+mod process;
+mod publishing;
+mod resources;
+mod security;
+mod storage;
+mod surroundings;
+
+pub(crate) use container::ContainerArguments;
+pub(crate) use life::Life;
+pub(crate) use namespaces::Joining;
+pub(crate) use process::{Process, environment, working_directory};
+pub(crate) use publishing::Publishing;
+pub(crate) use resources::Resources;
+pub(crate) use security::Security;
+pub(crate) use storage::Storage;
+pub(crate) use surroundings::Surroundings;

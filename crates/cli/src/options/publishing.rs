@@ -1,0 +1,90 @@
+//! What a pod is on the network: its ports, its name, the names that it knows. For `pod create`, and for the pod
+//! that `run` makes around a container.
+
+use std::net::IpAddr;
+
+use sandbar_engine::{ContainerOptions, PodOptions, Sharing};
+use sandbar_spec::{NetworkMode, PortMapping};
+
+use super::namespaces::joined;
+use crate::failure::{Failure, Result};
+use crate::values::{HostEntry, check_host_name};
+
+/// Ports and names.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Publishing {
+    /// Publish a port
+    #[arg(short, long, value_name = "[IP:]HOST:PORT[/udp]")]
+    publish: Vec<PortMapping>,
+    /// The host name
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// Add a line to /etc/hosts
+    #[arg(long, value_name = "NAME:IP")]
+    add_host: Vec<HostEntry>,
+    /// Use this name server
+    #[arg(long, value_name = "IP")]
+    dns: Vec<IpAddr>,
+}
+
+impl Publishing {
+    /// Into the options of a pod, whose network is set already.
+    pub(crate) fn resolve(self, pod: &mut PodOptions) -> Result<()> {
+        if let Some(name) = &self.hostname {
+            // sethostname(2) takes no more.
+            let reason = match name.len() {
+                ..=64 => check_host_name(name).err(),
+                _ => Some("a host name has at most 64 characters"),
+            };
+            if let Some(reason) = reason {
+                return Err(Failure::new(format!("the host name '{name}' can't be: {reason}")));
+            }
+        }
+        if pod.network != NetworkMode::Bridge && !self.publish.is_empty() {
+            let message = "ports are published for a network of the pod's own, with an address";
+            return Err(Failure::new(message).hint("leave -p or --network out"));
+        }
+        for (index, port) in self.publish.iter().enumerate() {
+            let same = |other: &&PortMapping| {
+                other.host_port == port.host_port
+                    && other.protocol == port.protocol
+                    && (other.host_ip == port.host_ip
+                        || other.host_ip.is_none()
+                        || port.host_ip.is_none())
+            };
+            if let Some(other) = self.publish.iter().take(index).find(same) {
+                return Err(Failure::new(format!("{other} and {port} are one port of the host")));
+            }
+        }
+        pod.ports = self.publish;
+        pod.hostname = self.hostname;
+        pod.hosts = self.add_host.into_iter().map(|entry| (entry.name, entry.address)).collect();
+        pod.dns = self.dns;
+        Ok(())
+    }
+
+    /// Into the options of a container, whose namespaces are resolved already. In a pod that is there before it
+    /// there is nothing left to say.
+    pub(crate) fn resolve_for_container(self, options: &mut ContainerOptions) -> Result<()> {
+        let Some(joined) = joined(options) else {
+            if self.hostname.is_some() && options.uts == Some(Sharing::Host) {
+                let message = "--hostname would change the host's own name, given --uts=host";
+                return Err(Failure::new(message).hint("leave one of them out"));
+            }
+            return self.resolve(&mut options.own_pod);
+        };
+        let given = [
+            (!self.publish.is_empty(), "-p"),
+            (self.hostname.is_some(), "--hostname"),
+            (!self.add_host.is_empty(), "--add-host"),
+            (!self.dns.is_empty(), "--dns"),
+        ];
+        match given.into_iter().find(|(is_given, _)| *is_given) {
+            Some((_, option)) => Err(Failure::new(format!(
+                "{option} is a matter of the whole pod, and {joined} is there already"
+            ))
+            .hint(format!("give {option} to 'sandbar pod create'"))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Making directories, and locking them.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use sandbar_sys::During;
+
+use crate::error::Error;
+
+/// Makes a directory that only its owner may enter. It must not be there yet.
+pub(crate) fn make(path: &Path) -> Result<(), Error> {
+    make_with(path, 0o700)
+}
+
+/// Makes a directory of `mode`, whatever the umask. It must not be there yet.
+pub(crate) fn make_with(path: &Path, mode: u32) -> Result<(), Error> {
+    let mode = Mode::from_raw_mode(mode);
+    rustix::fs::mkdirat(CWD, path, mode).during("mkdir", || path.display().to_string())?;
+    rustix::fs::chmod(path, mode).during("chmod", || path.display().to_string())?;
+    Ok(())
+}
+
+/// Makes a directory and those above it, where they are not there yet. True if it was made now.
+pub(crate) fn ensure(path: &Path) -> Result<bool, Error> {
+    match rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o700)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(Errno::NOENT) if path.parent().is_some() => {
+            if let Some(parent) = path.parent() {
+                ensure(parent)?;
+            }
+            ensure(path)
+        }
+        Err(errno) => {
+            Err(errno).during("mkdir", || path.display().to_string()).map_err(Error::from)
+        }
+    }
+}
+
+/// Removes a directory with all in it, following no link. One that is not there is removed already.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).during("remove", || path.display().to_string()).map_err(Error::from)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Locks a file, making it if need be, until the descriptor is closed: at once, or when whoever has it lets
+/// go.
+pub(crate) fn lock(path: &Path) -> Result<OwnedFd, Error> {
+    let file = open_lock(path)?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
+        .during("flock", || path.display().to_string())?;
+    Ok(file)
+}
+
+/// The same, but `None` if another has it.
+pub(crate) fn try_lock(path: &Path) -> Result<Option<OwnedFd>, Error> {
+    let file = open_lock(path)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(errno) => {
+            Err(errno).during("flock", || path.display().to_string()).map_err(Error::from)
+        }
+    }
+}
+
+fn open_lock(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
+        .during("open", || path.display().to_string())
+        .map_err(Error::from)
+}

@@ -1,0 +1,59 @@
+//! The engine itself: two roots.
+
+use sandbar_image::Store;
+
+use crate::error::{Error, Kind};
+use crate::roots::Roots;
+use crate::{directories, pause_image, sweep};
+
+/// Pods and containers below a pair of roots.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(crate) roots: Roots,
+}
+
+impl Engine {
+    /// The engine over `roots`; nothing is read or made yet.
+    ///
+    /// # Errors
+    /// [`Kind::Denied`] for a caller that is not root.
+    pub fn open(roots: Roots) -> Result<Self, Error> {
+        if !rustix::process::geteuid().is_root() {
+            let message = "only root can run pods: rootless pods are not supported yet";
+            return Err(Error::new(Kind::Denied, message));
+        }
+        Ok(Self { roots })
+    }
+
+    /// The roots.
+    #[must_use]
+    pub const fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// The image store, the built-in image `localhost/pause` in it.
+    ///
+    /// # Errors
+    /// What the store's directory gives.
+    pub fn images(&self) -> Result<Store, Error> {
+        let store = Store::open(&self.roots.images())?;
+        pause_image::ensure(&store)?;
+        Ok(store)
+    }
+
+    /// Makes what every pod needs, and after a reboot clears what pods of before have left.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        if self.roots.pods().is_dir() {
+            return Ok(());
+        }
+        directories::ensure(&self.roots.run_root)?;
+        // Who comes second waits for the first: the directory is there only when the sweep is over.
+        let lock = directories::lock(&self.roots.run_root.join("lock"))?;
+        if !self.roots.pods().is_dir() {
+            sweep::after_reboot(&self.roots)?;
+            directories::ensure(&self.roots.pods())?;
+        }
+        drop(lock);
+        Ok(())
+    }
+}

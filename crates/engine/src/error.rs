@@ -1,0 +1,128 @@
+//! Why something could not be done with a pod or a container.
+
+use sandbar_spec::Invalid;
+use sandbar_spec::control::Failure as ControlFailure;
+use sandbar_sys::Failure;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why something could not be done with a pod or a container.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    #[source]
+    source: Option<Source>,
+}
+
+/// What kind of error it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// There is no such pod, container or image.
+    NotFound,
+    /// The beginning of an id is that of several.
+    Ambiguous,
+    /// The name is another's.
+    NameTaken,
+    /// The host's port is another's.
+    PortTaken,
+    /// It is not running.
+    NotRunning,
+    /// It is running, or others need it.
+    InUse,
+    /// The caller may not do this.
+    Denied,
+    /// What was asked contradicts itself or is malformed.
+    Invalid,
+    /// What was asked is not to be had here.
+    Unsupported,
+    /// The program is not in the container.
+    CommandNotFound,
+    /// The program is there but can't be executed.
+    CommandNotExecutable,
+    /// The network can't be made.
+    NoNetwork,
+    /// A system call failed, or a record on disk is not what it must be.
+    System,
+}
+
+impl Error {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    pub(crate) fn caused(
+        kind: Kind,
+        message: impl Into<String>,
+        source: impl Into<Source>,
+    ) -> Self {
+        Self { kind, message: message.into(), source: Some(source.into()) }
+    }
+
+    /// What kind of error it is.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What a supervisor answered.
+    pub(crate) fn answered(kind: ControlFailure, message: String) -> Self {
+        let kind = match kind {
+            ControlFailure::CommandNotFound => Kind::CommandNotFound,
+            ControlFailure::CommandNotExecutable => Kind::CommandNotExecutable,
+            ControlFailure::NotRunning => Kind::NotRunning,
+            ControlFailure::Other => Kind::System,
+        };
+        Self::new(kind, message)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::new(Kind::System, failure.to_string())
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(Kind::Invalid, invalid.to_string())
+    }
+}
+
+impl From<sandbar_supervisor::Error> for Error {
+    fn from(error: sandbar_supervisor::Error) -> Self {
+        Self::new(Kind::System, error.one_line())
+    }
+}
+
+impl From<sandbar_image::Error> for Error {
+    fn from(error: sandbar_image::Error) -> Self {
+        use sandbar_image::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::NotFound => Kind::NotFound,
+            ErrorKind::Ambiguous => Kind::Ambiguous,
+            ErrorKind::InvalidReference => Kind::Invalid,
+            ErrorKind::InUse => Kind::InUse,
+            _ => Kind::System,
+        };
+        Self::caused(kind, "image store", error)
+    }
+}
+
+impl From<sandbar_cgroup::Error> for Error {
+    fn from(error: sandbar_cgroup::Error) -> Self {
+        Self::caused(Kind::System, "cgroup", error)
+    }
+}
+
+impl From<sandbar_network::Error> for Error {
+    fn from(error: sandbar_network::Error) -> Self {
+        use sandbar_network::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::PortTaken => Kind::PortTaken,
+            _ => Kind::NoNetwork,
+        };
+        Self::caused(kind, "network", error)
+    }
+}

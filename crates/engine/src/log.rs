@@ -1,0 +1,88 @@
+//! Reading a container's log, while it grows.
+
+use std::io::{BufRead, BufReader};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
+use sandbar_supervisor::{LogLine, StreamName};
+use sandbar_sys::During;
+
+use crate::error::Error;
+
+/// A log being read. It can be removed meanwhile and is read to its end all the same.
+#[derive(Debug)]
+pub struct Log {
+    file: Option<BufReader<std::fs::File>>,
+    changes: OwnedFd,
+    /// The beginning of a line whose end is not written yet.
+    begun: Vec<u8>,
+}
+
+/// Something that a container printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogChunk {
+    /// When, in RFC 3339 with nanoseconds.
+    pub time: String,
+    /// On which stream.
+    pub stream: StreamName,
+    /// What, with its line's end if that was printed.
+    pub text: Vec<u8>,
+}
+
+impl Log {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .during("inotify_init1", String::new)?;
+        let file = match std::fs::File::open(path) {
+            // A container that was never started has printed nothing.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            opened => {
+                let file = opened.during("open", || path.display().to_string())?;
+                inotify::add_watch(&changes, path, WatchFlags::MODIFY)
+                    .during("inotify_add_watch", || path.display().to_string())?;
+                Some(BufReader::new(file))
+            }
+        };
+        Ok(Self { file, changes, begun: Vec::new() })
+    }
+
+    /// What was printed next; `None` at the end, for now.
+    ///
+    /// # Errors
+    /// As read(2).
+    pub fn next_chunk(&mut self) -> Result<Option<LogChunk>, Error> {
+        let Some(file) = &mut self.file else { return Ok(None) };
+        loop {
+            file.read_until(b'\n', &mut self.begun).during("read", || "a log".into())?;
+            let Some(line) = self.begun.strip_suffix(b"\n") else {
+                self.forget_changes();
+                return Ok(None);
+            };
+            let chunk = LogLine::parse(line).map(|line| LogChunk {
+                time: line.time.to_owned(),
+                stream: line.stream,
+                text: [line.text, if line.full { b"\n" } else { b"" }].concat(),
+            });
+            self.begun.clear();
+            // A line that a full disk cut short is not the container's.
+            if chunk.is_some() {
+                return Ok(chunk);
+            }
+        }
+    }
+
+    /// Reads away what told of changes that have been read.
+    fn forget_changes(&self) {
+        let mut buffer = [0_u8; 1024];
+        while !matches!(rustix::io::read(&self.changes, &mut buffer), Ok(0) | Err(Errno::AGAIN)) {}
+    }
+}
+
+impl AsFd for Log {
+    /// Readable when something was added.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.changes.as_fd()
+    }
+}

@@ -1,0 +1,136 @@
+//! A pod's address and ports: what the engine asks of the network.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use sandbar_network::{Bridge, InterfaceName, Leases, Protocol, PublishedPort};
+use sandbar_spec::{Address, NetworkMode, PodConfig, PodId, PortMapping};
+use sandbar_supervisor::{read_record, replace_record};
+
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+
+impl Engine {
+    /// Leases an address for a new pod and writes it down.
+    pub(crate) fn lease(&self, pod: &PodConfig) -> Result<Option<Address>, Error> {
+        if pod.network != NetworkMode::Bridge {
+            return Ok(None);
+        }
+        let bridge = Bridge::default();
+        let subnet = bridge.subnet();
+        let ip = Leases::open(&self.roots.leases(), subnet)?.acquire(pod.id.as_str())?;
+        let address = Address {
+            ip,
+            prefix: subnet.prefix(),
+            gateway: bridge.gateway(),
+            mac: sandbar_network::MacAddress::of(ip).to_string(),
+            interface: InterfaceName::for_pod(pod.id.as_str())?.as_str().to_owned(),
+        };
+        replace_record(&self.roots.pod(&pod.id).address(), &address)?;
+        Ok(Some(address))
+    }
+
+    /// Gives a pod's address back.
+    pub(crate) fn release(&self, pod: &PodId) -> Result<(), Error> {
+        if !self.roots.leases().is_dir() {
+            return Ok(());
+        }
+        Leases::open(&self.roots.leases(), Bridge::default().subnet())?.release(pod.as_str())?;
+        Ok(())
+    }
+
+    /// Takes the host's ports of a pod, so that no other program can; held by the descriptors.
+    pub(crate) fn reserve_ports(&self, pod: &PodConfig) -> Result<Vec<OwnedFd>, Error> {
+        pod.ports.iter().map(|port| self.reserve_port(port)).collect()
+    }
+
+    fn reserve_port(&self, port: &PortMapping) -> Result<OwnedFd, Error> {
+        sandbar_network::reserve(&published(port)).map_err(|error| {
+            let error = Error::from(error);
+            match self.owner_of_port(port).filter(|_| error.kind() == Kind::PortTaken) {
+                Some(owner) => {
+                    let port = published(port);
+                    Error::new(
+                        Kind::PortTaken,
+                        format!("port {port} is published by pod '{owner}'"),
+                    )
+                }
+                None => error,
+            }
+        })
+    }
+
+    /// The name of the pod that publishes a port of the host.
+    fn owner_of_port(&self, port: &PortMapping) -> Option<String> {
+        let same = |other: &PortMapping| {
+            other.host_port == port.host_port && other.protocol == port.protocol
+        };
+        let pods = self.pods().ok()?;
+        let owner = pods.into_iter().find(|pod| {
+            pod.config.ports.iter().any(same) && pod.containers.iter().any(Container::is_active)
+        });
+        owner.map(|pod| pod.config.name.to_string())
+    }
+
+    /// Connects a pod's network namespace to the bridge and publishes its ports.
+    pub(crate) fn connect(&self, pod: &PodConfig, netns: BorrowedFd<'_>) -> Result<(), Error> {
+        let Some(address) = self.address_of(&pod.id)? else {
+            return Ok(sandbar_network::bring_up_loopback(netns)?);
+        };
+        let bridge = Bridge::default();
+        bridge.ensure()?;
+        let interface = InterfaceName::for_pod(pod.id.as_str())?;
+        sandbar_network::attach(&bridge, netns, &interface, address.ip)?;
+        if pod.ports.is_empty() {
+            return Ok(());
+        }
+        let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();
+        sandbar_network::publish(address.ip, &ports).or_else(|error| {
+            // Elements of a pod that was killed at once with its supervisor: whoever held these ports holds
+            // them no more, for we hold them now.
+            if error.kind() != sandbar_network::ErrorKind::PortTaken {
+                return Err(error);
+            }
+            sandbar_network::unpublish_address(address.ip)?;
+            sandbar_network::publish(address.ip, &ports)
+        })?;
+        Ok(())
+    }
+
+    /// Undoes [`Engine::connect`], as far as it was done.
+    pub(crate) fn disconnect(&self, pod: &PodId) -> Result<(), Error> {
+        let Some(address) = self.address_of(pod)? else { return Ok(()) };
+        sandbar_network::unpublish_address(address.ip)?;
+        self.detach(pod)
+    }
+
+    /// Takes back the ports that `pod` publishes.
+    pub(crate) fn unpublish(&self, pod: &PodConfig) -> Result<(), Error> {
+        let Some(address) = self.address_of(&pod.id)?.filter(|_| !pod.ports.is_empty()) else {
+            return Ok(());
+        };
+        let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();
+        Ok(sandbar_network::unpublish(address.ip, &ports)?)
+    }
+
+    /// Removes a pod's interface.
+    pub(crate) fn detach(&self, pod: &PodId) -> Result<(), Error> {
+        Ok(sandbar_network::detach(&InterfaceName::for_pod(pod.as_str())?)?)
+    }
+
+    fn address_of(&self, pod: &PodId) -> Result<Option<Address>, Error> {
+        Ok(read_record(&self.roots.pod(pod).address())?)
+    }
+}
+
+fn published(port: &PortMapping) -> PublishedPort {
+    PublishedPort {
+        host_ip: port.host_ip,
+        host_port: port.host_port,
+        container_port: port.container_port,
+        protocol: match port.protocol {
+            sandbar_spec::Protocol::Tcp => Protocol::Tcp,
+            sandbar_spec::Protocol::Udp => Protocol::Udp,
+        },
+    }
+}

@@ -1,0 +1,186 @@
+//! Removing pods and containers, half-made and half-removed ones among them.
+
+use std::time::Duration;
+
+use sandbar_cgroup::Hierarchy;
+use sandbar_spec::control::Request;
+use sandbar_spec::{NamespaceMode, PodConfig, PodId};
+use sandbar_supervisor::pod_cgroup;
+
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+use crate::find::directories;
+use crate::pod::Pod;
+use crate::{directories, find, names};
+
+/// How long what is killed may take to end.
+const TO_END: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Removes a container, and its pod if that was made for it and has no other. With `force` one that runs
+    /// is ended first.
+    ///
+    /// # Errors
+    /// [`Kind::InUse`] if it runs, or others have joined it; [`Kind::NotFound`] if it is gone.
+    pub fn remove_container(&self, container: &Container, force: bool) -> Result<(), Error> {
+        let pod_directory = self.roots.pod(&container.pod.id);
+        let lock = match directories::lock(&pod_directory.lock()) {
+            Err(_) if !pod_directory.path().is_dir() => {
+                return Err(find::not_found("container", container.config.name.as_str()));
+            }
+            lock => lock?,
+        };
+        let Some(pod) = Pod::read(&pod_directory)? else {
+            return Err(find::not_found("container", container.config.name.as_str()));
+        };
+        let id = &container.config.id;
+        let Some(now) = pod.containers.iter().find(|other| other.config.id == *id) else {
+            return Err(find::not_found("container", container.config.name.as_str()));
+        };
+        check_removable(&pod, now, force)?;
+        if now.is_active() {
+            self.stop_container(now, Some(0))?;
+        }
+        if let Some(client) = sandbar_supervisor::Client::connect(&pod_directory.socket())? {
+            // One that has ended meanwhile has forgotten too.
+            if client.send(&Request::Forget { container: id.clone() }, &[]).is_ok() {
+                let _answered = client.receive()?;
+            }
+        }
+        self.unmake_container(&now.config);
+        if pod.config.implicit && pod.containers.len() == 1 {
+            self.clear_pod(&pod.config.id)?;
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// Removes a pod with all its containers. With `force` what runs is ended first.
+    ///
+    /// # Errors
+    /// [`Kind::InUse`] if something of it runs.
+    pub fn remove_pod(&self, pod: &Pod, force: bool) -> Result<(), Error> {
+        let running = pod.containers.iter().find(|container| container.is_active());
+        if let Some(container) = running.filter(|_| !force) {
+            let (pod, container) = (&pod.config.name, &container.config.name);
+            let message = format!("pod '{pod}' is running (container '{container}')");
+            return Err(Error::new(Kind::InUse, message));
+        }
+        if running.is_some() {
+            self.stop_pod(pod, Some(0))?;
+        }
+        let lock = directories::lock(&self.roots.pod(&pod.config.id).lock())?;
+        self.clear_pod(&pod.config.id)?;
+        drop(lock);
+        Ok(())
+    }
+
+    /// Removes whatever there is of a pod, from its id alone: it may be half made, half removed, or left by a
+    /// process that was killed.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is nothing of it.
+    pub fn remove_remains(&self, name: &str) -> Result<(), Error> {
+        let id: PodId = directories(&self.roots.pods())
+            .into_iter()
+            .find(|id| id.starts_with(name) && name.len() >= 4)
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(|| find::not_found("pod", name))?;
+        self.clear_pod(&id)
+    }
+
+    /// Ends what lives of a pod and removes all that is named after it.
+    pub(crate) fn clear_pod(&self, id: &PodId) -> Result<(), Error> {
+        // Its supervisor, if there is one, has nothing left to supervise: it ends, and its lock is free.
+        let directory = self.roots.pod(id);
+        let lock = directories::lock(&directory.supervisor_lock())?;
+        self.end_cgroup(id)?;
+        let config = Pod::read(&directory).ok().flatten();
+        if let Some(pod) = &config {
+            for container in &pod.containers {
+                self.unmake_container(&container.config);
+            }
+        }
+        for container in directories(&directory.containers()) {
+            if let Ok(container) = container.parse() {
+                directories::remove(&self.roots.storage_of(&container))?;
+            }
+        }
+        self.disconnect(id)?;
+        self.release(id)?;
+        if let Some(pod) = config {
+            names::release(&self.roots.pod_names(), pod.config.name.as_str(), directory.path());
+        }
+        directories::remove(directory.path())?;
+        drop(lock);
+        Ok(())
+    }
+
+    /// Ends every process in a pod's cgroup and removes it.
+    pub(crate) fn end_cgroup(&self, id: &PodId) -> Result<(), Error> {
+        let Ok(hierarchy) = Hierarchy::detect() else { return Ok(()) };
+        let cgroup = hierarchy.open(&pod_cgroup(id)?);
+        if !cgroup.exists() {
+            return Ok(());
+        }
+        if cgroup.is_populated()? {
+            cgroup.kill(TO_END)?;
+        }
+        Ok(cgroup.remove(TO_END)?)
+    }
+
+    /// What is left to do when nothing of a pod runs any more, and somebody waits for: its ports are free
+    /// again, and what was to be removed is. True if the pod itself is gone.
+    pub(crate) fn pod_ended(&self, pod: &PodConfig) -> Result<bool, Error> {
+        self.unpublish(pod)?;
+        let directory = self.roots.pod(&pod.id);
+        let Some(found) = Pod::read(&directory)? else { return Ok(true) };
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            found.containers.iter().partition(|container| container.config.auto_remove);
+        if gone.is_empty() {
+            return Ok(false);
+        }
+        // Whoever changes the pod now sees to it himself.
+        let Some(lock) = directories::try_lock(&directory.lock())? else { return Ok(false) };
+        for container in gone {
+            self.unmake_container(&container.config);
+        }
+        let pod_goes = pod.implicit && kept.is_empty();
+        if pod_goes {
+            self.release(&pod.id)?;
+            names::release(&self.roots.pod_names(), pod.name.as_str(), directory.path());
+            directories::remove(directory.path())?;
+        }
+        drop(lock);
+        Ok(pod_goes)
+    }
+}
+
+/// Refuses to remove what runs, unless forced, and what others need, always.
+fn check_removable(pod: &Pod, container: &Container, force: bool) -> Result<(), Error> {
+    let (id, name) = (&container.config.id, &container.config.name);
+    if container.is_pause() && !pod.config.implicit {
+        let pod = &pod.config.name;
+        let message = format!("container '{name}' is the pause of pod '{pod}' and goes with it");
+        return Err(Error::new(Kind::InUse, message));
+    }
+    let joins = |other: &&Container| {
+        let of = &other.config.namespaces;
+        let named = [&of.net, &of.ipc, &of.uts, &of.pid]
+            .into_iter()
+            .any(|mode| *mode == NamespaceMode::Container(id.clone()));
+        other.config.id != *id && (named || container.is_pause())
+    };
+    if let Some(other) = pod.containers.iter().find(joins) {
+        let message = format!(
+            "container '{}' has joined '{name}': remove it first, or the whole pod '{}'",
+            other.config.name, pod.config.name
+        );
+        return Err(Error::new(Kind::InUse, message));
+    }
+    if container.is_active() && !force {
+        return Err(Error::new(Kind::InUse, format!("container '{name}' is running")));
+    }
+    Ok(())
+}

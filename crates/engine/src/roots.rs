@@ -1,0 +1,68 @@
+//! The two directories that hold everything: one kept, one gone at reboot.
+
+use std::path::PathBuf;
+
+use sandbar_spec::layout::PodDirectory;
+use sandbar_spec::{ContainerId, PodId};
+
+/// Where the state is. Two pairs of roots never see each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roots {
+    /// Kept: images, volumes, what containers wrote, logs.
+    pub root: PathBuf,
+    /// Gone at reboot: pods, names, addresses.
+    pub run_root: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { root: "/var/lib/sandbar".into(), run_root: "/run/sandbar".into() }
+    }
+}
+
+impl Roots {
+    /// The image store.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// Named volumes.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+
+    /// What containers wrote, and their logs.
+    pub(crate) fn storage(&self) -> PathBuf {
+        self.root.join("containers")
+    }
+
+    /// What one container wrote, and its log.
+    pub(crate) fn storage_of(&self, container: &ContainerId) -> PathBuf {
+        self.storage().join(container.as_str())
+    }
+
+    /// Pods.
+    pub(crate) fn pods(&self) -> PathBuf {
+        self.run_root.join("pods")
+    }
+
+    /// One pod.
+    pub(crate) fn pod(&self, id: &PodId) -> PodDirectory {
+        PodDirectory::at(self.pods().join(id.as_str()))
+    }
+
+    /// Addresses in use.
+    pub(crate) fn leases(&self) -> PathBuf {
+        self.run_root.join("addresses")
+    }
+
+    /// The names of pods, each a link to its pod.
+    pub(crate) fn pod_names(&self) -> PathBuf {
+        self.run_root.join("names/pods")
+    }
+
+    /// The names of containers, each a link to its container.
+    pub(crate) fn container_names(&self) -> PathBuf {
+        self.run_root.join("names/containers")
+    }
+}

@@ -1,0 +1,59 @@
+//! The namespaces of a pod's sandbox, made by a thread that enters them and ends.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use sandbar_spec::{NetworkMode, PodConfig};
+use sandbar_supervisor::SandboxNamespaces;
+use sandbar_sys::{During, Failure, Namespaces, unshare};
+
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+
+impl Engine {
+    /// Makes the namespaces of `pod`, with its host name, and connects them to its network.
+    pub(crate) fn make_sandbox(&self, pod: &PodConfig) -> Result<SandboxNamespaces, Error> {
+        let namespaces = make(pod)?;
+        if let Some(net) = &namespaces.net {
+            let connected = self.connect(pod, net.as_fd());
+            if let Err(error) = connected {
+                // What was connected is disconnected; what can't be goes with the namespace.
+                let _disconnected = self.disconnect(&pod.id);
+                return Err(error);
+            }
+        }
+        Ok(namespaces)
+    }
+}
+
+fn make(pod: &PodConfig) -> Result<SandboxNamespaces, Error> {
+    let mut wanted = Namespaces::NEWIPC | Namespaces::NEWUTS;
+    if pod.network != NetworkMode::Host {
+        wanted |= Namespaces::NEWNET;
+    }
+    let hostname = pod.hostname.clone();
+    let thread =
+        std::thread::Builder::new().spawn(move || -> Result<SandboxNamespaces, Failure> {
+            unshare(wanted).during("unshare", || format!("{wanted:?}"))?;
+            rustix::system::sethostname(hostname.as_bytes())
+                .during("sethostname", || hostname.clone())?;
+            if wanted.contains(Namespaces::NEWNET) {
+                // As Docker has it: a container that is not root may listen on port 80 of its own network.
+                let file = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+                let _kernel_without_it_keeps_1024 = std::fs::write(file, "0");
+            }
+            let open = |name: &str| {
+                let path = format!("/proc/thread-self/ns/{name}");
+                rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                    .during("open", || path.clone())
+            };
+            let net: Option<OwnedFd> =
+                if wanted.contains(Namespaces::NEWNET) { Some(open("net")?) } else { None };
+            Ok(SandboxNamespaces { net, ipc: Some(open("ipc")?), uts: Some(open("uts")?) })
+        });
+    let joined = thread
+        .map_err(|error| Error::caused(Kind::System, "start a thread", error))?
+        .join()
+        .map_err(|_panic| Error::new(Kind::System, "the thread that makes namespaces panicked"))?;
+    Ok(joined?)
+}

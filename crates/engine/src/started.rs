@@ -1,0 +1,86 @@
+//! A container that was started, for who waits for its end.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use sandbar_spec::ExitCode;
+use sandbar_spec::control::{Reply, Request};
+use sandbar_supervisor::Client;
+
+use crate::container::Container;
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+use crate::lifecycle::wait_for_end;
+
+/// A container that was started.
+#[derive(Debug)]
+pub struct Started {
+    engine: Engine,
+    container: Container,
+    client: Client,
+    /// Its process id, as the host numbers it.
+    pub pid: i32,
+    /// Fallbacks that were taken, in words.
+    pub told: Vec<String>,
+    /// The other end of its terminal, if it has one.
+    pub terminal: Option<OwnedFd>,
+}
+
+impl Started {
+    pub(crate) fn new(
+        engine: Engine,
+        container: Container,
+        client: Client,
+        pid: i32,
+        told: Vec<String>,
+        terminal: Option<OwnedFd>,
+    ) -> Self {
+        Self { engine, container, client, pid, told, terminal }
+    }
+
+    /// Asks to be told when it has ended: from then on [`as_fd`](AsFd::as_fd) becomes readable when it has.
+    ///
+    /// # Errors
+    /// As sendmsg(2).
+    pub fn watch(&self) -> Result<(), Error> {
+        let request = Request::Wait { container: self.container.config.id.clone() };
+        Ok(self.client.send(&request, &[])?)
+    }
+
+    /// Waits until it has ended, after [`Started::watch`]. A container that is to be removed then is gone when
+    /// this returns.
+    ///
+    /// # Errors
+    /// [`Kind::System`] if its supervisor can't be asked.
+    pub fn wait(self) -> Result<ExitCode, Error> {
+        let code = match self.client.receive()? {
+            Some(packet) => match packet.message {
+                Reply::Exited { code, last } => {
+                    wait_for_end(&self.client, !last);
+                    code
+                }
+                Reply::Failed { kind, message } => return Err(Error::answered(kind, message)),
+                Reply::Done | Reply::Started { .. } => {
+                    return Err(Error::new(
+                        Kind::System,
+                        "the pod's supervisor answers out of turn",
+                    ));
+                }
+            },
+            // It was killed: another takes its place.
+            None => self.engine.wait_container(&self.container)?,
+        };
+        if self.container.config.auto_remove {
+            match self.engine.remove_container(&self.container, true) {
+                Err(error) if error.kind() != Kind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(code)
+    }
+}
+
+impl AsFd for Started {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.client.as_fd()
+    }
+}

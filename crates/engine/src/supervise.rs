@@ -1,0 +1,92 @@
+//! Being a pod's supervisor: what the program does that [`Engine`](crate::Engine) starts for each pod.
+
+use std::ffi::{CString, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use sandbar_spec::{NetworkMode, PodId};
+use sandbar_supervisor::{Given, SandboxNamespaces};
+use sandbar_sys::take_inherited;
+
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+use crate::roots::Roots;
+
+/// What such a process is called.
+pub(crate) const NAME: &str = "sandbar-supervisor";
+
+/// Supervises the pod that `arguments` (without the program's name) name, then cleans up after it.
+///
+/// # Errors
+/// What keeps the supervisor from beginning, or from cleaning up.
+pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
+    let arguments: Vec<OsString> = arguments.collect();
+    let [root, run_root, id, kinds, reservations] = &arguments[..] else {
+        return Err(Error::new(Kind::Invalid, "a supervisor is started by sandbar, never by hand"));
+    };
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let roots = Roots { root: PathBuf::from(root), run_root: PathBuf::from(run_root) };
+    let id: PodId = text(id).parse()?;
+    let mut numbers = 3..;
+    let mut next = || -> Result<OwnedFd, Error> {
+        numbers.next().and_then(take_inherited).ok_or_else(|| {
+            Error::new(Kind::Invalid, "a supervisor was started without its descriptors")
+        })
+    };
+    let (file, lock, client) = (next()?, next()?, next()?);
+    let mut namespaces = SandboxNamespaces::default();
+    for kind in text(kinds).chars() {
+        let slot = match kind {
+            'n' => &mut namespaces.net,
+            'i' => &mut namespaces.ipc,
+            _ => &mut namespaces.uts,
+        };
+        *slot = Some(next()?);
+    }
+    let count = text(reservations).parse().unwrap_or(0);
+    let reservations = (0..count).map(|_| next()).collect::<Result<_, Error>>()?;
+    // Shown by ps and top, where the kernel would show the number of a descriptor.
+    let _shown = rustix::thread::set_name(c"sandbar-supervi");
+    let remover = remover(&roots)?;
+    let engine = Engine::open(roots)?;
+    let mut ended = sandbar_supervisor::run(Given {
+        directory: engine.roots.pod(&id),
+        first_client: Some(client),
+        lock,
+        namespaces,
+        reservations,
+        remover: (file, remover),
+    })?;
+    let pod = ended.config.clone();
+    let gone = engine.pod_ended(&pod);
+    if matches!(gone, Ok(true)) {
+        // Who waits is told now: the interface goes with its namespace, in the kernel's own time.
+        drop(ended);
+        return Ok(());
+    }
+    // A pod that stays can be started again as soon as this process has ended: its interface's name is free
+    // by then.
+    ended.tell_clients();
+    let detached = if pod.network == NetworkMode::Bridge { engine.detach(&pod.id) } else { Ok(()) };
+    gone.and(detached)
+}
+
+/// How a container of a pod that goes on is removed: by a command of its own.
+fn remover(roots: &Roots) -> Result<Vec<CString>, Error> {
+    let words = [
+        b"sandbar".as_slice(),
+        b"--root",
+        roots.root.as_os_str().as_bytes(),
+        b"--run-root",
+        roots.run_root.as_os_str().as_bytes(),
+        b"rm",
+        b"--force",
+    ];
+    words
+        .into_iter()
+        .map(|word| {
+            CString::new(word).map_err(|_nul| Error::new(Kind::Invalid, "a path holds a NUL byte"))
+        })
+        .collect()
+}

@@ -1,0 +1,141 @@
+//! Finding a pod's supervisor, or starting one.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::OpenTreeFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use sandbar_cgroup::{Hierarchy, Limits};
+use sandbar_spec::{ContainerState, PodConfig};
+use sandbar_supervisor::{Client, SandboxNamespaces, supervisors_cgroup};
+use sandbar_sys::{During, MountAttributes, Program, set_mount_attributes};
+
+use crate::directories;
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+use crate::pod::Pod;
+use crate::supervise;
+
+impl Engine {
+    /// A connection to the pod's supervisor; `None` if there is none, and nothing of the pod lives.
+    pub(crate) fn find_supervisor(&self, pod: &PodConfig) -> Result<Option<Client>, Error> {
+        if let Some(client) = Client::connect(&self.roots.pod(&pod.id).socket())? {
+            return Ok(Some(client));
+        }
+        let directory = self.roots.pod(&pod.id);
+        let lock = directories::lock(&directory.supervisor_lock())?;
+        match Pod::read(&directory)? {
+            // One that was killed left something alive: another takes it over.
+            Some(found) if has_life(&found) => {
+                self.start_supervisor(pod, &lock, &SandboxNamespaces::default()).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// A connection to the pod's supervisor, started if need be with the pod's sandbox.
+    pub(crate) fn ensure_supervisor(&self, pod: &PodConfig) -> Result<Client, Error> {
+        let directory = self.roots.pod(&pod.id);
+        if let Some(client) = Client::connect(&directory.socket())? {
+            return Ok(client);
+        }
+        // One that is ending holds its lock until all is cleaned up.
+        let lock = directories::lock(&directory.supervisor_lock())?;
+        let Some(found) = Pod::read(&directory)? else {
+            return Err(Error::new(Kind::NotFound, format!("pod '{}' is gone", pod.name)));
+        };
+        let namespaces =
+            if has_life(&found) { SandboxNamespaces::default() } else { self.make_sandbox(pod)? };
+        let started = self.start_supervisor(pod, &lock, &namespaces);
+        if started.is_err() && !has_life(&found) {
+            let _disconnected = self.disconnect(&pod.id);
+        }
+        started
+    }
+
+    /// Starts a supervisor and connects to it.
+    fn start_supervisor(
+        &self,
+        pod: &PodConfig,
+        lock: &OwnedFd,
+        namespaces: &SandboxNamespaces,
+    ) -> Result<Client, Error> {
+        let adopts = namespaces.ipc.is_none();
+        let reservations = match self.reserve_ports(pod) {
+            // The pod's ports are translated all the same; only the hold on them is lost.
+            Err(_) if adopts => Vec::new(),
+            reserved => reserved?,
+        };
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .during("socketpair", || "AF_UNIX SOCK_SEQPACKET".into())?;
+        let file = own_program()?;
+        let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .during("open", || "/dev/null".into())?;
+        let entry = match Hierarchy::detect() {
+            Ok(hierarchy) => {
+                let created = hierarchy.create(&supervisors_cgroup()?, &Limits::default())?;
+                Some(created.cgroup.entry()?)
+            }
+            // Without cgroups there is none to leave.
+            Err(_) => None,
+        };
+        let mut descriptors = vec![null.as_fd(), null.as_fd(), null.as_fd()];
+        descriptors.extend([file.as_fd(), lock.as_fd(), theirs.as_fd()]);
+        let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts];
+        descriptors.extend(held.iter().copied().flatten().map(AsFd::as_fd));
+        descriptors.extend(reservations.iter().map(AsFd::as_fd));
+        let mut kinds = String::new();
+        for (held, kind) in held.into_iter().zip(["n", "i", "u"]) {
+            kinds.push_str(if held.is_some() { kind } else { "" });
+        }
+        let text = |text: &[u8]| {
+            CString::new(text).map_err(|_nul| Error::new(Kind::Invalid, "a path holds a NUL byte"))
+        };
+        let program = Program {
+            file: file.as_fd(),
+            arguments: vec![
+                text(supervise::NAME.as_bytes())?,
+                text(self.roots.root.as_os_str().as_bytes())?,
+                text(self.roots.run_root.as_os_str().as_bytes())?,
+                text(pod.id.as_str().as_bytes())?,
+                text(kinds.as_bytes())?,
+                text(reservations.len().to_string().as_bytes())?,
+            ],
+            environment: Vec::new(),
+            descriptors,
+            cgroup_tasks: entry
+                .iter()
+                .flat_map(|entry| entry.tasks.iter().map(AsFd::as_fd))
+                .collect(),
+            into_cgroup: entry
+                .as_ref()
+                .and_then(|entry| entry.clone_into.as_ref().map(AsFd::as_fd)),
+        };
+        program.start_detached().during("start", || "the pod's supervisor".into())?;
+        Ok(Client::from(ours))
+    }
+}
+
+/// Whether a process of the pod lives.
+fn has_life(pod: &Pod) -> bool {
+    pod.containers.iter().any(|container| container.status.state == ContainerState::Running)
+}
+
+/// This program, through a read-only mount that is nobody else's: so a container that gets hold of it by
+/// `/proc/PID/exe` can't write to it (CVE-2019-5736), and all supervisors share its pages.
+pub(crate) fn own_program() -> Result<OwnedFd, Error> {
+    let path = "/proc/self/exe";
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let file = rustix::mount::open_tree(CWD, path, flags).during("open_tree", || path.into())?;
+    let read_only = MountAttributes { set: MountAttributes::RDONLY, ..MountAttributes::default() };
+    set_mount_attributes(file.as_fd(), read_only, false)
+        .during("mount_setattr", || format!("{path} read-only"))?;
+    Ok(file)
+}
