@@ -1,5 +1,6 @@
 //! The values of options: text in, types out, nothing looked up. What is wrong is said in one line.
 
+mod change;
 mod cpus;
 mod entrypoint;
 mod environment;
@@ -13,6 +14,7 @@ mod tmpfs;
 mod ulimit;
 mod volume;
 
+pub(crate) use change::Change;
 pub(crate) use cpus::Cpus;
 pub(crate) use entrypoint::Entrypoint;
 pub(crate) use environment::{Variable, parse_file};

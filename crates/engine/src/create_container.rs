@@ -212,6 +212,7 @@ impl Engine {
                 directories::make_with(upper, 0o755)?;
                 directories::make(work)?;
             }
+            directories::make_file(&config.log_path)?;
             replace_record(&directory.bundle(), spec)?;
             replace_record(&directory.config(), config)?;
             Ok(())

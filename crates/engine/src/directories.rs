@@ -49,6 +49,14 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// Makes an empty file that only its owner may read. It must not be there yet.
+pub(crate) fn make_file(path: &Path) -> Result<(), Error> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
+        .during("open", || path.display().to_string())?;
+    Ok(())
+}
+
 /// Locks a file, making it if need be, until the descriptor is closed: at once, or when whoever has it lets
 /// go.
 pub(crate) fn lock(path: &Path) -> Result<OwnedFd, Error> {

@@ -1,9 +1,10 @@
 //! Reading a container's log, while it grows.
 
 use std::io::{BufRead, BufReader};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use sandbar_supervisor::{LogLine, StreamName};
@@ -14,7 +15,7 @@ use crate::error::Error;
 /// A log being read. It can be removed meanwhile and is read to its end all the same.
 #[derive(Debug)]
 pub struct Log {
-    file: Option<BufReader<std::fs::File>>,
+    file: BufReader<std::fs::File>,
     changes: OwnedFd,
     /// The beginning of a line whose end is not written yet.
     begun: Vec<u8>,
@@ -33,19 +34,25 @@ pub struct LogChunk {
 
 impl Log {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let file = std::fs::File::open(path).during("open", || path.display().to_string())?;
+        let changes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .during("eventfd", String::new)?;
+        Ok(Self { file: BufReader::new(file), changes, begun: Vec::new() })
+    }
+
+    /// Has the kernel tell of changes, for who does not [`watch`](crate::Started::watch) the container. (That
+    /// costs some 10 ms when the log is closed, so who does never needs it.)
+    ///
+    /// # Errors
+    /// As inotify(7).
+    pub fn follow(&mut self) -> Result<(), Error> {
         let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .during("inotify_init1", String::new)?;
-        let file = match std::fs::File::open(path) {
-            // A container that was never started has printed nothing.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            opened => {
-                let file = opened.during("open", || path.display().to_string())?;
-                inotify::add_watch(&changes, path, WatchFlags::MODIFY)
-                    .during("inotify_add_watch", || path.display().to_string())?;
-                Some(BufReader::new(file))
-            }
-        };
-        Ok(Self { file, changes, begun: Vec::new() })
+        let path = format!("/proc/self/fd/{}", self.file.get_ref().as_raw_fd());
+        inotify::add_watch(&changes, &path, WatchFlags::MODIFY)
+            .during("inotify_add_watch", || "a log".into())?;
+        self.changes = changes;
+        Ok(())
     }
 
     /// What was printed next; `None` at the end, for now.
@@ -53,9 +60,8 @@ impl Log {
     /// # Errors
     /// As read(2).
     pub fn next_chunk(&mut self) -> Result<Option<LogChunk>, Error> {
-        let Some(file) = &mut self.file else { return Ok(None) };
         loop {
-            file.read_until(b'\n', &mut self.begun).during("read", || "a log".into())?;
+            self.file.read_until(b'\n', &mut self.begun).during("read", || "a log".into())?;
             let Some(line) = self.begun.strip_suffix(b"\n") else {
                 self.forget_changes();
                 return Ok(None);
@@ -81,7 +87,7 @@ impl Log {
 }
 
 impl AsFd for Log {
-    /// Readable when something was added.
+    /// Readable when something was added, after [`Log::follow`] or [`Started::watch`](crate::Started::watch).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.changes.as_fd()
     }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use sandbar_network::{Bridge, InterfaceName, Leases, Protocol, PublishedPort};
+use sandbar_network::{Bridge, InterfaceName, Leases, Lingering, Protocol, PublishedPort};
 use sandbar_spec::{Address, NetworkMode, PodConfig, PodId, PortMapping};
 use sandbar_supervisor::{read_record, replace_record};
 
@@ -72,20 +72,26 @@ impl Engine {
         owner.map(|pod| pod.config.name.to_string())
     }
 
-    /// Connects a pod's network namespace to the bridge and publishes its ports.
-    pub(crate) fn connect(&self, pod: &PodConfig, netns: BorrowedFd<'_>) -> Result<(), Error> {
+    /// Connects a pod's network namespace to the bridge and publishes its ports. What it returns is for the
+    /// pod's supervisor to close, which has time.
+    pub(crate) fn connect(
+        &self,
+        pod: &PodConfig,
+        netns: BorrowedFd<'_>,
+    ) -> Result<Vec<OwnedFd>, Error> {
         let Some(address) = self.address_of(&pod.id)? else {
-            return Ok(sandbar_network::bring_up_loopback(netns)?);
+            sandbar_network::bring_up_loopback(netns)?;
+            return Ok(Vec::new());
         };
         let bridge = Bridge::default();
-        bridge.ensure()?;
+        let mut lingering = vec![bridge.ensure()?];
         let interface = InterfaceName::for_pod(pod.id.as_str())?;
         sandbar_network::attach(&bridge, netns, &interface, address.ip)?;
         if pod.ports.is_empty() {
-            return Ok(());
+            return Ok(sockets(lingering));
         }
         let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();
-        sandbar_network::publish(address.ip, &ports).or_else(|error| {
+        let published = sandbar_network::publish(address.ip, &ports).or_else(|error| {
             // Elements of a pod that was killed at once with its supervisor: whoever held these ports holds
             // them no more, for we hold them now.
             if error.kind() != sandbar_network::ErrorKind::PortTaken {
@@ -94,7 +100,8 @@ impl Engine {
             sandbar_network::unpublish_address(address.ip)?;
             sandbar_network::publish(address.ip, &ports)
         })?;
-        Ok(())
+        lingering.push(published);
+        Ok(sockets(lingering))
     }
 
     /// Undoes [`Engine::connect`], as far as it was done.
@@ -121,6 +128,10 @@ impl Engine {
     fn address_of(&self, pod: &PodId) -> Result<Option<Address>, Error> {
         Ok(read_record(&self.roots.pod(pod).address())?)
     }
+}
+
+fn sockets(lingering: Vec<Lingering>) -> Vec<OwnedFd> {
+    lingering.into_iter().filter_map(Lingering::into_socket).collect()
 }
 
 fn published(port: &PortMapping) -> PublishedPort {

@@ -10,19 +10,28 @@ use sandbar_sys::{During, Failure, Namespaces, unshare};
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 
+/// A pod's namespaces, and what is to stay open as long as they do.
+#[derive(Debug, Default)]
+pub(crate) struct Sandbox {
+    pub(crate) namespaces: SandboxNamespaces,
+    pub(crate) held: Vec<OwnedFd>,
+}
+
 impl Engine {
     /// Makes the namespaces of `pod`, with its host name, and connects them to its network.
-    pub(crate) fn make_sandbox(&self, pod: &PodConfig) -> Result<SandboxNamespaces, Error> {
+    pub(crate) fn make_sandbox(&self, pod: &PodConfig) -> Result<Sandbox, Error> {
         let namespaces = make(pod)?;
-        if let Some(net) = &namespaces.net {
-            let connected = self.connect(pod, net.as_fd());
-            if let Err(error) = connected {
+        let Some(net) = &namespaces.net else {
+            return Ok(Sandbox { namespaces, held: Vec::new() });
+        };
+        match self.connect(pod, net.as_fd()) {
+            Ok(held) => Ok(Sandbox { namespaces, held }),
+            Err(error) => {
                 // What was connected is disconnected; what can't be goes with the namespace.
                 let _disconnected = self.disconnect(&pod.id);
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(namespaces)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::lifecycle::wait_for_end;
+use crate::log::Log;
 
 /// A container that was started.
 #[derive(Debug)]
@@ -37,13 +38,15 @@ impl Started {
         Self { engine, container, client, pid, told, terminal }
     }
 
-    /// Asks to be told when it has ended: from then on [`as_fd`](AsFd::as_fd) becomes readable when it has.
+    /// Asks to be told when it has ended: from then on [`as_fd`](AsFd::as_fd) becomes readable when it has,
+    /// and that of `log`, its log, whenever that has grown.
     ///
     /// # Errors
     /// As sendmsg(2).
-    pub fn watch(&self) -> Result<(), Error> {
+    pub fn watch(&self, log: Option<&Log>) -> Result<(), Error> {
         let request = Request::Wait { container: self.container.config.id.clone() };
-        Ok(self.client.send(&request, &[])?)
+        let changes: Vec<_> = log.into_iter().map(AsFd::as_fd).collect();
+        Ok(self.client.send(&request, &changes)?)
     }
 
     /// Waits until it has ended, after [`Started::watch`]. A container that is to be removed then is gone when

@@ -22,7 +22,7 @@ pub(crate) const NAME: &str = "sandbar-supervisor";
 /// What keeps the supervisor from beginning, or from cleaning up.
 pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
     let arguments: Vec<OsString> = arguments.collect();
-    let [root, run_root, id, kinds, reservations] = &arguments[..] else {
+    let [root, run_root, id, kinds, count] = &arguments[..] else {
         return Err(Error::new(Kind::Invalid, "a supervisor is started by sandbar, never by hand"));
     };
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
@@ -44,8 +44,8 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         };
         *slot = Some(next()?);
     }
-    let count = text(reservations).parse().unwrap_or(0);
-    let reservations = (0..count).map(|_| next()).collect::<Result<_, Error>>()?;
+    let count = text(count).parse().unwrap_or(0);
+    let held = (0..count).map(|_| next()).collect::<Result<_, Error>>()?;
     // Shown by ps and top, where the kernel would show the number of a descriptor.
     let _shown = rustix::thread::set_name(c"sandbar-supervi");
     let remover = remover(&roots)?;
@@ -55,7 +55,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         first_client: Some(client),
         lock,
         namespaces,
-        reservations,
+        held,
         remover: (file, remover),
     })?;
     let pod = ended.config.clone();

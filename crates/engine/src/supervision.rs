@@ -9,13 +9,14 @@ use rustix::mount::OpenTreeFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use sandbar_cgroup::{Hierarchy, Limits};
 use sandbar_spec::{ContainerState, PodConfig};
-use sandbar_supervisor::{Client, SandboxNamespaces, supervisors_cgroup};
+use sandbar_supervisor::{Client, supervisors_cgroup};
 use sandbar_sys::{During, MountAttributes, Program, set_mount_attributes};
 
 use crate::directories;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::pod::Pod;
+use crate::sandbox::Sandbox;
 use crate::supervise;
 
 impl Engine {
@@ -29,7 +30,7 @@ impl Engine {
         match Pod::read(&directory)? {
             // One that was killed left something alive: another takes it over.
             Some(found) if has_life(&found) => {
-                self.start_supervisor(pod, &lock, &SandboxNamespaces::default()).map(Some)
+                self.start_supervisor(pod, &lock, &Sandbox::default()).map(Some)
             }
             _ => Ok(None),
         }
@@ -46,9 +47,8 @@ impl Engine {
         let Some(found) = Pod::read(&directory)? else {
             return Err(Error::new(Kind::NotFound, format!("pod '{}' is gone", pod.name)));
         };
-        let namespaces =
-            if has_life(&found) { SandboxNamespaces::default() } else { self.make_sandbox(pod)? };
-        let started = self.start_supervisor(pod, &lock, &namespaces);
+        let sandbox = if has_life(&found) { Sandbox::default() } else { self.make_sandbox(pod)? };
+        let started = self.start_supervisor(pod, &lock, &sandbox);
         if started.is_err() && !has_life(&found) {
             let _disconnected = self.disconnect(&pod.id);
         }
@@ -60,8 +60,9 @@ impl Engine {
         &self,
         pod: &PodConfig,
         lock: &OwnedFd,
-        namespaces: &SandboxNamespaces,
+        sandbox: &Sandbox,
     ) -> Result<Client, Error> {
+        let namespaces = &sandbox.namespaces;
         let adopts = namespaces.ipc.is_none();
         let reservations = match self.reserve_ports(pod) {
             // The pod's ports are translated all the same; only the hold on them is lost.
@@ -90,7 +91,8 @@ impl Engine {
         descriptors.extend([file.as_fd(), lock.as_fd(), theirs.as_fd()]);
         let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts];
         descriptors.extend(held.iter().copied().flatten().map(AsFd::as_fd));
-        descriptors.extend(reservations.iter().map(AsFd::as_fd));
+        let more = reservations.iter().chain(&sandbox.held);
+        descriptors.extend(more.clone().map(AsFd::as_fd));
         let mut kinds = String::new();
         for (held, kind) in held.into_iter().zip(["n", "i", "u"]) {
             kinds.push_str(if held.is_some() { kind } else { "" });
@@ -106,7 +108,7 @@ impl Engine {
                 text(self.roots.run_root.as_os_str().as_bytes())?,
                 text(pod.id.as_str().as_bytes())?,
                 text(kinds.as_bytes())?,
-                text(reservations.len().to_string().as_bytes())?,
+                text(more.count().to_string().as_bytes())?,
             ],
             environment: Vec::new(),
             descriptors,

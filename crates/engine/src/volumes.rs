@@ -79,7 +79,7 @@ fn check_target(target: &Path) -> Result<PathBuf, Error> {
         let ours = Path::new(ours);
         clean == ours || (clean.starts_with(ours) && ours != Path::new("/dev"))
     };
-    if OURS.iter().any(|ours| covered(ours)) {
+    if OURS.iter().any(covered) {
         return wrong("it would cover a directory of the kernel's");
     }
     Ok(clean)

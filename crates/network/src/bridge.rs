@@ -12,7 +12,7 @@ use netlink_packet_route::{
 use rustix::{io::Errno, net::netdevice::name_to_index};
 
 use crate::{
-    Error, ErrorKind, InterfaceName, MacAddress, Result, Subnet,
+    Error, ErrorKind, InterfaceName, Lingering, MacAddress, Result, Subnet,
     netlink::{Answer, Outcome, Request, Socket, bytes_at, find, u32_of},
     nftables::{self, Nftables},
     overlap, sysctl,
@@ -83,7 +83,7 @@ impl Bridge {
     /// # Errors
     /// `SubnetTaken` when the subnet overlaps a route or address of another interface, `InterfaceTaken` when the
     /// name is that of something else than a bridge; `NoNftables`, `NoBridge`, `PermissionDenied`, `System`.
-    pub fn ensure(&self) -> Result<()> {
+    pub fn ensure(&self) -> Result<Lingering> {
         let mut route = open_route()?;
         let mut nftables = Nftables::open()?;
         let is_ruled = nftables::is_in_place(&mut nftables, &self.name, self.subnet)?;
@@ -95,14 +95,15 @@ impl Bridge {
         }
         // Only now: `route_localnet` is safe behind the table's rules alone.
         match state {
-            State::Complete => Ok(()),
-            State::Incomplete => self.complete(&mut route),
+            State::Complete => {}
+            State::Incomplete => self.complete(&mut route)?,
             State::Missing => {
                 overlap::check(&mut route, self.subnet, &self.name)?;
                 self.create(&mut route)?;
-                self.complete(&mut route)
+                self.complete(&mut route)?;
             }
         }
+        Ok(nftables.linger())
     }
 
     /// The interface's index.

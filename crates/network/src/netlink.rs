@@ -8,7 +8,7 @@ mod refusal;
 
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use netlink_packet_core::{
@@ -71,6 +71,11 @@ impl Socket {
         inner.set_ext_ack(true)?;
         inner.set_cap_ack(true)?;
         Ok(Self { inner, sequence: 0 })
+    }
+
+    /// A second descriptor of the same socket.
+    pub(crate) fn duplicate(&self) -> io::Result<OwnedFd> {
+        self.inner.as_fd().try_clone_to_owned()
     }
 
     /// Sends all requests at once; one outcome for each, in their order.

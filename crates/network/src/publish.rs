@@ -5,7 +5,7 @@ use std::{io, net::Ipv4Addr};
 use rustix::io::Errno;
 
 use crate::{
-    Error, ErrorKind, PublishedPort, Result,
+    Error, ErrorKind, Lingering, PublishedPort, Result,
     netlink::{Answer, Refusal},
     nftables::{Batch, Destination, Element, Failure, Map, Nftables, all_of},
 };
@@ -27,19 +27,20 @@ const AT_ONCE: usize = 64;
 /// # Errors
 /// `PortTaken`, naming the port, when one is published already (by this pod, too); `NotReady` without the table;
 /// `NoNftables`, `PermissionDenied`, `System`.
-pub fn publish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<()> {
+pub fn publish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering> {
     let mut batch = Batch::new();
     for port in ports {
         let destination = Destination::new(address, port.container_port.get());
         batch.create_new(Element::of(port).leading_to(destination));
     }
     if batch.is_empty() {
-        return Ok(());
+        return Ok(Lingering::default());
     }
     let call = || format!("publish {} for {address}", list(ports));
-    match Nftables::open()?.commit(batch, None) {
+    let mut nftables = Nftables::open()?;
+    match nftables.commit(batch, None) {
         Err(error) => Err(Error::system(call(), error)),
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(nftables.linger()),
         Ok(Err(Failure { message, refusal })) => match refusal.errno() {
             // Which of the two it is when the key is there with another value, depends on the kernel.
             Errno::EXIST | Errno::BUSY => {

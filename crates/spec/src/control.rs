@@ -38,7 +38,8 @@ pub enum Request {
         /// How many seconds each container has; its own configured time if none.
         timeout: Option<u32>,
     },
-    /// Answer when the container has ended, at once if it has.
+    /// Answer when the container has ended, at once if it has. With one descriptor: an eventfd(2) that is
+    /// signalled whenever something was added to the container's log.
     Wait {
         /// Which.
         container: ContainerId,

@@ -53,7 +53,7 @@ impl Supervisor {
     pub(crate) fn drop_client(&mut self, serial: Serial) {
         self.clients.remove(&serial);
         for member in self.members.values_mut() {
-            member.waiters.retain(|&waiter| waiter != serial);
+            member.waiters.retain(|waiter| waiter.client != serial);
         }
     }
 

@@ -7,7 +7,7 @@ use sandbar_spec::control::Reply;
 use sandbar_spec::{ContainerId, ContainerState, ExitCode};
 
 use crate::cgroups;
-use crate::member::Phase;
+use crate::member::{Phase, Waiter};
 use crate::poll::Serial;
 use crate::supervisor::Supervisor;
 
@@ -99,8 +99,8 @@ impl Supervisor {
         let waiters = std::mem::take(&mut member.waiters);
         let removed = member.config.auto_remove.then(|| member.config.id.clone());
         let last = !self.members.values().any(crate::member::Member::is_active);
-        for waiter in waiters {
-            self.reply(waiter, &Reply::Exited { code, last }, &[]);
+        for Waiter { client, .. } in waiters {
+            self.reply(client, &Reply::Exited { code, last }, &[]);
         }
         self.removals.extend(removed);
         self.stop_goes_on();

@@ -33,9 +33,17 @@ pub(crate) struct Member {
     /// The other end of its terminal.
     pub(crate) terminal: Option<OwnedFd>,
     /// The clients that asked to be told how it ends.
-    pub(crate) waiters: Vec<Serial>,
+    pub(crate) waiters: Vec<Waiter>,
     /// The wait before its next restart.
     pub(crate) wait: Duration,
+}
+
+/// A client that asked to be told how a container ends.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) client: Serial,
+    /// Signalled when the container has printed something.
+    pub(crate) printed: Option<OwnedFd>,
 }
 
 /// Where a container is, from the supervisor's side.
@@ -131,6 +139,14 @@ impl Member {
             Phase::Running(running) => running.deadline,
             Phase::Restarting(at) => Some(*at),
             _ => None,
+        }
+    }
+
+    /// Tells those who follow its log that it has grown.
+    pub(crate) fn tell_of_output(&self) {
+        for printed in self.waiters.iter().filter_map(|waiter| waiter.printed.as_ref()) {
+            // A counter that is full has told already.
+            let _told = rustix::io::write(printed, &1_u64.to_ne_bytes());
         }
     }
 

@@ -6,7 +6,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use sandbar_spec::control::{Failure, Reply, Request};
 use sandbar_spec::{ContainerId, ExitCode, SignalNumber};
 
-use crate::member::Phase;
+use crate::member::{Phase, Waiter};
 use crate::poll::Serial;
 use crate::supervisor::Supervisor;
 
@@ -20,7 +20,9 @@ impl Supervisor {
             Request::Kill { container, signal } => self.request_kill(client, &container, signal),
             Request::Stop { container, timeout } => self.request_stop(client, &container, timeout),
             Request::StopPod { timeout } => self.request_stop_pod(client, timeout),
-            Request::Wait { container } => self.request_wait(client, &container),
+            Request::Wait { container } => {
+                self.request_wait(client, &container, fds.into_iter().next());
+            }
             Request::Attach { container } => self.request_attach(client, &container),
             Request::Exec { container, terminal } => {
                 self.request_exec(client, &container, terminal, fds);
@@ -64,13 +66,15 @@ impl Supervisor {
         }
     }
 
-    fn request_wait(&mut self, client: Serial, id: &ContainerId) {
+    fn request_wait(&mut self, client: Serial, id: &ContainerId, printed: Option<OwnedFd>) {
         if let Err(error) = self.know(id) {
             return self.fail(client, Failure::Other, error.one_line());
         }
         let Some(member) = self.members.get_mut(id) else { return };
         if member.is_active() {
-            member.waiters.push(client);
+            // A blocking one could be made to stop this process.
+            let printed = printed.filter(|fd| rustix::io::ioctl_fionbio(fd, true).is_ok());
+            member.waiters.push(Waiter { client, printed });
         } else {
             let code = member.status.exit_code.unwrap_or(ExitCode::Unknown);
             self.reply(client, &Reply::Exited { code, last: false }, &[]);

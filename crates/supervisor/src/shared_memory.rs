@@ -6,13 +6,19 @@
 use std::path::Path;
 
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use sandbar_sys::{During, Namespaces, unshare};
 
 use crate::Error;
 
 /// What a pod's shared memory may hold, as a container's own would.
 const OPTIONS: &std::ffi::CStr = c"mode=1777,size=65536k";
+
+/// Takes it off `place`, which can then be removed in this namespace too.
+pub(crate) fn unmount(place: &Path) {
+    // Where there is none, there is nothing to take off.
+    let _unmounted = rustix::mount::unmount(place, UnmountFlags::DETACH);
+}
 
 /// Mounts it at `place`, and makes this process's mounts its own, with the host's changes still seen.
 pub(crate) fn mount(place: &Path) -> Result<(), Error> {

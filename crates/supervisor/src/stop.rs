@@ -7,7 +7,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use sandbar_spec::control::{Failure, Reply};
 use sandbar_spec::{ContainerId, ExitCode};
 
-use crate::member::{Member, Phase};
+use crate::member::{Member, Phase, Waiter};
 use crate::poll::Serial;
 use crate::requests::send;
 use crate::supervisor::Supervisor;
@@ -17,7 +17,7 @@ impl Supervisor {
         let Some(member) = self.members.get_mut(id) else { return self.not_running(client) };
         match &member.phase {
             Phase::Running(_) => {
-                member.waiters.push(client);
+                member.waiters.push(Waiter { client, printed: None });
                 ask_to_end(member, timeout);
             }
             Phase::Restarting(_) => {

@@ -17,7 +17,7 @@ use crate::member::Member;
 use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Poll, Serial, Token};
 use crate::record::{read_record, replace_record};
-use crate::{Error, cgroups, client};
+use crate::{Error, cgroups, client, shared_memory};
 
 /// What a supervisor is given at its birth.
 #[derive(Debug)]
@@ -30,8 +30,8 @@ pub struct Given {
     pub lock: OwnedFd,
     /// The pod's namespaces; empty when it takes over from one that was killed.
     pub namespaces: SandboxNamespaces,
-    /// What keeps the pod's host ports from others.
-    pub reservations: Vec<OwnedFd>,
+    /// What is to stay open as long as the pod lives: what keeps its host ports from others.
+    pub held: Vec<OwnedFd>,
     /// The program, and its arguments before a container's id, that removes a container which is to be
     /// removed when it has ended while others of its pod go on.
     pub remover: (OwnedFd, Vec<CString>),
@@ -106,7 +106,7 @@ pub fn run(given: Given) -> Result<Ended, Error> {
     supervisor.go_on()?;
     supervisor.finish();
     let clients = supervisor.clients.into_values().collect();
-    let held = (given.lock, given.reservations);
+    let held = (given.lock, given.held);
     Ok(Ended { config: supervisor.config, clients, _held: held })
 }
 
@@ -119,7 +119,7 @@ impl Supervisor {
         // Orphans of containers in the host's PID namespace come here, to be collected.
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .during("prctl", || "PR_SET_CHILD_SUBREAPER".into())?;
-        crate::shared_memory::mount(&self.directory.shared_memory())?;
+        shared_memory::mount(&self.directory.shared_memory())?;
         self.adopt_all()?;
         if let Some(client) = first_client {
             rustix::io::ioctl_fionbio(&client, true).during("ioctl", || "FIONBIO".into())?;
@@ -190,6 +190,7 @@ impl Supervisor {
                 member.streams.swap_remove(index);
             }
             log.shrink();
+            member.tell_of_output();
             return;
         }
     }
@@ -227,6 +228,7 @@ impl Supervisor {
     /// The pod has ended: its socket and cgroup go.
     fn finish(&mut self) {
         let _unlinked = rustix::fs::unlink(self.directory.socket());
+        shared_memory::unmount(&self.directory.shared_memory());
         self.status.supervisor = None;
         let _saved = replace_record(&self.directory.status(), &self.status);
         if let (Some(hierarchy), Ok(path)) = (&self.hierarchy, cgroups::pod_cgroup(&self.config.id))

@@ -11,7 +11,7 @@ use netlink_packet_netfilter::{
 use rustix::io::Errno;
 
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Lingering, Result,
     netlink::{Answer, Outcome, Refusal, Request, Socket, attribute, bytes_at, find},
 };
 
@@ -78,6 +78,12 @@ impl Batch {
 }
 
 impl Nftables {
+    /// Keeps the socket open beyond this connection's own life.
+    pub(crate) fn linger(&self) -> Lingering {
+        // Without a descriptor to spare it is closed with this connection, only later.
+        Lingering::new(self.0.duplicate().ok())
+    }
+
     /// Closes the socket in a thread of its own. After a removal, closing waits until the kernel has destroyed
     /// what was removed (measured: 13 ms), for which the caller need not wait: it is out of the maps already.
     pub(crate) fn close_elsewhere(self) {

@@ -1,0 +1,111 @@
+//! The commands, one a file; a command's doc comment is its help.
+
+mod attached;
+mod completion;
+mod create;
+mod each;
+mod exec;
+mod images;
+mod import;
+mod info;
+mod inspect;
+mod kill;
+mod load;
+mod logs;
+mod pod;
+mod ps;
+mod rm;
+mod rmi;
+mod run;
+mod start;
+mod stop;
+mod tag;
+mod version;
+mod wait;
+
+use clap::{Subcommand, ValueEnum};
+
+use crate::cli::Exit;
+use crate::context::Context;
+use crate::failure::{OWN_FAILURE, Result};
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Box<run::Run>),
+    Create(Box<create::Create>),
+    Start(start::Start),
+    Stop(stop::Stop),
+    Kill(kill::Kill),
+    Rm(rm::Rm),
+    Wait(wait::Wait),
+    Exec(exec::Exec),
+    Logs(logs::Logs),
+    Ps(ps::Ps),
+    Inspect(inspect::Inspect),
+    Pod(pod::Pod),
+    Load(load::Load),
+    Import(import::Import),
+    Images(images::Images),
+    Rmi(rmi::Rmi),
+    Tag(tag::Tag),
+    Info(info::Info),
+    Version(version::Version),
+    Completion(completion::Completion),
+}
+
+impl Command {
+    /// The exit code of failures of Sandbar's own.
+    pub(crate) const fn code_of_failure(&self) -> u8 {
+        match self {
+            Self::Run(_) | Self::Create(_) | Self::Start(_) | Self::Exec(_) => OWN_FAILURE,
+            _ => 1,
+        }
+    }
+
+    /// Does it.
+    pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
+        match self {
+            Self::Run(command) => command.execute(context),
+            Self::Create(command) => command.execute(context),
+            Self::Start(command) => command.execute(context),
+            Self::Stop(command) => command.execute(context),
+            Self::Kill(command) => command.execute(context),
+            Self::Rm(command) => command.execute(context),
+            Self::Wait(command) => command.execute(context),
+            Self::Exec(command) => command.execute(context),
+            Self::Logs(command) => command.execute(context),
+            Self::Ps(command) => command.execute(context),
+            Self::Inspect(command) => command.execute(context),
+            Self::Pod(command) => command.execute(context),
+            Self::Load(command) => command.execute(context),
+            Self::Import(command) => command.execute(context),
+            Self::Images(command) => command.execute(context),
+            Self::Rmi(command) => command.execute(context),
+            Self::Tag(command) => command.execute(context),
+            Self::Info(command) => command.execute(context),
+            Self::Version(command) => command.execute(),
+            Self::Completion(command) => command.execute(),
+        }
+    }
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// How something single is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum TextFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
