@@ -53,5 +53,5 @@ pub use options::{
 pub use pod::{Pod, PodState};
 pub use roots::Roots;
 pub use sandbar_supervisor::StreamName;
-pub use started::Started;
+pub use started::{Ending, Started};
 pub use supervise::supervise;

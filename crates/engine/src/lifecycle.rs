@@ -1,6 +1,6 @@
 //! Starting and ending pods and containers.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sandbar_spec::control::{Reply, Request};
 use sandbar_spec::{ContainerState, ExitCode, NamespaceMode, PodConfig, SignalNumber};
@@ -9,8 +9,9 @@ use sandbar_supervisor::{Client, Packet};
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
+use crate::log::Log;
 use crate::pod::Pod;
-use crate::started::Started;
+use crate::started::{Ending, Started};
 
 impl Engine {
     /// Starts a container, with `input` as its standard input (nothing if none). One that runs already is
@@ -24,27 +25,48 @@ impl Engine {
         container: &Container,
         input: Option<BorrowedFd<'_>>,
     ) -> Result<Started, Error> {
+        self.start(container, input, None).map(|(started, _client)| started)
+    }
+
+    /// The same, for who stays to its end: from the start on, `log` (its log) becomes readable whenever it has
+    /// grown.
+    ///
+    /// # Errors
+    /// As [`Engine::start_container`].
+    pub fn start_and_watch(
+        &self,
+        container: &Container,
+        input: Option<BorrowedFd<'_>>,
+        log: &Log,
+    ) -> Result<(Started, Ending), Error> {
+        let (started, client) = self.start(container, input, Some(log))?;
+        Ok((started, Ending { engine: self.clone(), container: container.clone(), client }))
+    }
+
+    fn start(
+        &self,
+        container: &Container,
+        input: Option<BorrowedFd<'_>>,
+        log: Option<&Log>,
+    ) -> Result<(Started, Client), Error> {
         self.check_joined(container)?;
-        let request = Request::Start { container: container.config.id.clone() };
-        let input: Vec<_> = input.into_iter().collect();
+        let request = Request::Start {
+            container: container.config.id.clone(),
+            given: input.is_some(),
+            awaited: log.is_some(),
+        };
+        let descriptors: Vec<_> = input.into_iter().chain(log.map(AsFd::as_fd)).collect();
         // A supervisor that is just ending does not answer any more: the next one does.
         for _ in 0..4 {
             let client = self.ensure_supervisor(&container.pod)?;
-            if client.send(&request, &input).is_err() {
+            if client.send(&request, &descriptors).is_err() {
                 continue;
             }
             let Some(Packet { message, descriptors }) = client.receive()? else { continue };
             match message {
                 Reply::Started { pid, told } => {
                     let terminal = descriptors.into_iter().next();
-                    return Ok(Started::new(
-                        self.clone(),
-                        container.clone(),
-                        client,
-                        pid,
-                        told,
-                        terminal,
-                    ));
+                    return Ok((Started { pid, told, terminal }, client));
                 }
                 Reply::Failed { kind, message } => {
                     wait_for_end(&client, !container.pod.implicit);

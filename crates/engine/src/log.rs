@@ -40,7 +40,7 @@ impl Log {
         Ok(Self { file: BufReader::new(file), changes, begun: Vec::new() })
     }
 
-    /// Has the kernel tell of changes, for who does not [`watch`](crate::Started::watch) the container. (That
+    /// Has the kernel tell of changes, for who did not start and watch the container. (That
     /// costs some 10 ms when the log is closed, so who does never needs it.)
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Log {
 }
 
 impl AsFd for Log {
-    /// Readable when something was added, after [`Log::follow`] or [`Started::watch`](crate::Started::watch).
+    /// Readable when something was added, after [`Log::follow`] or [`start_and_watch`](crate::Engine::start_and_watch).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.changes.as_fd()
     }

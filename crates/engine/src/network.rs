@@ -112,9 +112,9 @@ impl Engine {
     }
 
     /// Takes back the ports that `pod` publishes.
-    pub(crate) fn unpublish(&self, pod: &PodConfig) -> Result<(), Error> {
+    pub(crate) fn unpublish(&self, pod: &PodConfig) -> Result<Lingering, Error> {
         let Some(address) = self.address_of(&pod.id)?.filter(|_| !pod.ports.is_empty()) else {
-            return Ok(());
+            return Ok(Lingering::default());
         };
         let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();
         Ok(sandbar_network::unpublish(address.ip, &ports)?)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sandbar_cgroup::Hierarchy;
+use sandbar_network::Lingering;
 use sandbar_spec::control::Request;
 use sandbar_spec::{NamespaceMode, PodConfig, PodId};
 use sandbar_supervisor::pod_cgroup;
@@ -131,9 +132,16 @@ impl Engine {
     }
 
     /// What is left to do when nothing of a pod runs any more, and somebody waits for: its ports are free
-    /// again, and what was to be removed is. True if the pod itself is gone.
-    pub(crate) fn pod_ended(&self, pod: &PodConfig) -> Result<bool, Error> {
-        self.unpublish(pod)?;
+    /// again, and what was to be removed is. Says whether the pod itself is gone; the other result is to be
+    /// closed when nobody waits any more.
+    pub(crate) fn pod_ended(&self, pod: &PodConfig) -> (Result<bool, Error>, Lingering) {
+        match self.unpublish(pod) {
+            Ok(lingering) => (self.remove_what_is_to_be(pod), lingering),
+            Err(error) => (Err(error), Lingering::default()),
+        }
+    }
+
+    fn remove_what_is_to_be(&self, pod: &PodConfig) -> Result<bool, Error> {
         let directory = self.roots.pod(&pod.id);
         let Some(found) = Pod::read(&directory)? else { return Ok(true) };
         let (gone, kept): (Vec<_>, Vec<_>) =

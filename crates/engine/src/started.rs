@@ -3,21 +3,17 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sandbar_spec::ExitCode;
-use sandbar_spec::control::{Reply, Request};
+use sandbar_spec::control::Reply;
 use sandbar_supervisor::Client;
 
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::lifecycle::wait_for_end;
-use crate::log::Log;
 
 /// A container that was started.
 #[derive(Debug)]
 pub struct Started {
-    engine: Engine,
-    container: Container,
-    client: Client,
     /// Its process id, as the host numbers it.
     pub pid: i32,
     /// Fallbacks that were taken, in words.
@@ -26,31 +22,16 @@ pub struct Started {
     pub terminal: Option<OwnedFd>,
 }
 
-impl Started {
-    pub(crate) fn new(
-        engine: Engine,
-        container: Container,
-        client: Client,
-        pid: i32,
-        told: Vec<String>,
-        terminal: Option<OwnedFd>,
-    ) -> Self {
-        Self { engine, container, client, pid, told, terminal }
-    }
+/// The end of a container that was started, to be waited for.
+#[derive(Debug)]
+pub struct Ending {
+    pub(crate) engine: Engine,
+    pub(crate) container: Container,
+    pub(crate) client: Client,
+}
 
-    /// Asks to be told when it has ended: from then on [`as_fd`](AsFd::as_fd) becomes readable when it has,
-    /// and that of `log`, its log, whenever that has grown.
-    ///
-    /// # Errors
-    /// As sendmsg(2).
-    pub fn watch(&self, log: Option<&Log>) -> Result<(), Error> {
-        let request = Request::Wait { container: self.container.config.id.clone() };
-        let changes: Vec<_> = log.into_iter().map(AsFd::as_fd).collect();
-        Ok(self.client.send(&request, &changes)?)
-    }
-
-    /// Waits until it has ended, after [`Started::watch`]. A container that is to be removed then is gone when
-    /// this returns.
+impl Ending {
+    /// Waits until it has ended. A container that is to be removed then is gone when this returns.
     ///
     /// # Errors
     /// [`Kind::System`] if its supervisor can't be asked.
@@ -82,7 +63,8 @@ impl Started {
     }
 }
 
-impl AsFd for Started {
+impl AsFd for Ending {
+    /// Readable when it has ended.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.client.as_fd()
     }

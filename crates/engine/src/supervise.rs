@@ -59,16 +59,19 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         remover: (file, remover),
     })?;
     let pod = ended.config.clone();
-    let gone = engine.pod_ended(&pod);
+    let (gone, lingering) = engine.pod_ended(&pod);
     if matches!(gone, Ok(true)) {
         // Who waits is told now: the interface goes with its namespace, in the kernel's own time.
         drop(ended);
+        lingering.close_at_leisure();
         return Ok(());
     }
     // A pod that stays can be started again as soon as this process has ended: its interface's name is free
     // by then.
     ended.tell_clients();
     let detached = if pod.network == NetworkMode::Bridge { engine.detach(&pod.id) } else { Ok(()) };
+    drop(ended);
+    lingering.close_at_leisure();
     gone.and(detached)
 }
 

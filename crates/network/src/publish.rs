@@ -60,7 +60,7 @@ pub fn publish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering> 
 ///
 /// # Errors
 /// `Busy`, `PermissionDenied`, `System`.
-pub fn unpublish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<()> {
+pub fn unpublish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering> {
     let call = || format!("unpublish {} of {address}", list(ports));
     remove(call, |nftables| {
         let elements: Vec<_> = ports
@@ -92,7 +92,7 @@ pub fn unpublish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<()> {
 ///
 /// # Errors
 /// `Busy`, `PermissionDenied`, `System`.
-pub fn unpublish_address(address: Ipv4Addr) -> Result<()> {
+pub fn unpublish_address(address: Ipv4Addr) -> Result<Lingering> {
     let call = || format!("unpublish all ports of {address}");
     remove(call, |nftables| {
         let mut found = Vec::new();
@@ -116,14 +116,14 @@ pub fn unpublish_address(address: Ipv4Addr) -> Result<()> {
 fn remove(
     call: impl Fn() -> String,
     look: impl Fn(&mut Nftables) -> io::Result<Vec<Element>>,
-) -> Result<()> {
+) -> Result<Lingering> {
     let mut nftables = match Nftables::open() {
-        Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(Lingering::default()),
         other => other?,
     };
     for _ in 0..TRIES {
         let generation = match nftables.generation() {
-            Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(Lingering::default()),
             other => other?,
         };
         let found = look(&mut nftables).map_err(|error| Error::system(call(), error))?;
@@ -132,15 +132,14 @@ fn remove(
             batch.delete(element.removal());
         }
         if batch.is_empty() {
-            return Ok(());
+            return Ok(Lingering::default());
         }
         let outcome = nftables
             .commit(batch, Some(generation))
             .map_err(|error| Error::system(call(), error))?;
         match outcome {
             Ok(()) => {
-                nftables.close_elsewhere();
-                return Ok(());
+                return Ok(nftables.linger());
             }
             Err(failure) if is_stale(&failure.refusal) => {}
             Err(failure) => return Err(Error::refused(call(), failure.refusal)),

@@ -270,13 +270,13 @@ fn how_long_it_takes() {
             };
             let mut address = Ipv4Addr::UNSPECIFIED;
             let ports = [port(8000 + n, 80, Protocol::Tcp)];
-            time(0, &mut || bridge.ensure().unwrap());
+            time(0, &mut || drop(bridge.ensure().unwrap()));
             time(1, &mut || address = leases.acquire(name).unwrap());
             time(2, &mut || {
                 attach(&bridge, file.as_fd(), &interface(netns), address).unwrap();
             });
-            time(3, &mut || publish(address, &ports).unwrap());
-            time(4, &mut || unpublish(address, &ports).unwrap());
+            time(3, &mut || drop(publish(address, &ports).unwrap()));
+            time(4, &mut || drop(unpublish(address, &ports).unwrap()));
             if n % 2 == 0 {
                 time(5, &mut || detach(&interface(netns)).unwrap());
             }

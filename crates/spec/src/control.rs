@@ -14,10 +14,18 @@ pub const LONGEST_PACKET: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
-    /// Start a container. With one descriptor: its standard input.
+    /// Start a container. With descriptors: its standard input, if that is `given`; then, if its end is
+    /// `awaited` (answered like [`Request::Wait`]), an eventfd(2) that is signalled whenever something was
+    /// added to its log.
     Start {
         /// Which.
         container: ContainerId,
+        /// Whether its standard input is given.
+        #[serde(default)]
+        given: bool,
+        /// Whether a second answer is to tell how it ended.
+        #[serde(default)]
+        awaited: bool,
     },
     /// Send a signal to a container's first process.
     Kill {
@@ -38,8 +46,7 @@ pub enum Request {
         /// How many seconds each container has; its own configured time if none.
         timeout: Option<u32>,
     },
-    /// Answer when the container has ended, at once if it has. With one descriptor: an eventfd(2) that is
-    /// signalled whenever something was added to the container's log.
+    /// Answer when the container has ended, at once if it has.
     Wait {
         /// Which.
         container: ContainerId,

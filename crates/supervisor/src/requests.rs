@@ -14,15 +14,18 @@ impl Supervisor {
     /// Does what `client` asks, or begins to.
     pub(crate) fn handle(&mut self, client: Serial, request: Request, fds: Vec<OwnedFd>) {
         match request {
-            Request::Start { container } => {
-                self.request_start(client, &container, fds.into_iter().next());
+            Request::Start { container, given, awaited } => {
+                let mut fds = fds.into_iter();
+                let input = if given { fds.next() } else { None };
+                // A blocking one could be made to stop this process.
+                let printed = fds.next().filter(|fd| rustix::io::ioctl_fionbio(fd, true).is_ok());
+                let waiter = awaited.then_some(Waiter { client, printed });
+                self.request_start(client, &container, input, waiter);
             }
             Request::Kill { container, signal } => self.request_kill(client, &container, signal),
             Request::Stop { container, timeout } => self.request_stop(client, &container, timeout),
             Request::StopPod { timeout } => self.request_stop_pod(client, timeout),
-            Request::Wait { container } => {
-                self.request_wait(client, &container, fds.into_iter().next());
-            }
+            Request::Wait { container } => self.request_wait(client, &container),
             Request::Attach { container } => self.request_attach(client, &container),
             Request::Exec { container, terminal } => {
                 self.request_exec(client, &container, terminal, fds);
@@ -31,7 +34,13 @@ impl Supervisor {
         }
     }
 
-    fn request_start(&mut self, client: Serial, id: &ContainerId, input: Option<OwnedFd>) {
+    fn request_start(
+        &mut self,
+        client: Serial,
+        id: &ContainerId,
+        input: Option<OwnedFd>,
+        waiter: Option<Waiter>,
+    ) {
         if let Err(error) = self.know(id) {
             return self.fail(client, Failure::Other, error.one_line());
         }
@@ -39,6 +48,7 @@ impl Supervisor {
         match &member.phase {
             Phase::Running(running) => {
                 let pid = running.pid.as_raw_nonzero().get();
+                member.waiters.extend(waiter);
                 return self.reply(client, &Reply::Started { pid, told: Vec::new() }, &[]);
             }
             Phase::Queued(..) | Phase::Starting(_) => {
@@ -49,6 +59,7 @@ impl Supervisor {
             Phase::Idle | Phase::Restarting(_) => {}
         }
         member.status.restarts = 0;
+        member.waiters.extend(waiter);
         member.phase = Phase::Queued(Some(client), input);
         self.start_what_is_queued();
     }
@@ -66,15 +77,13 @@ impl Supervisor {
         }
     }
 
-    fn request_wait(&mut self, client: Serial, id: &ContainerId, printed: Option<OwnedFd>) {
+    fn request_wait(&mut self, client: Serial, id: &ContainerId) {
         if let Err(error) = self.know(id) {
             return self.fail(client, Failure::Other, error.one_line());
         }
         let Some(member) = self.members.get_mut(id) else { return };
         if member.is_active() {
-            // A blocking one could be made to stop this process.
-            let printed = printed.filter(|fd| rustix::io::ioctl_fionbio(fd, true).is_ok());
-            member.waiters.push(Waiter { client, printed });
+            member.waiters.push(Waiter { client, printed: None });
         } else {
             let code = member.status.exit_code.unwrap_or(ExitCode::Unknown);
             self.reply(client, &Reply::Exited { code, last: false }, &[]);

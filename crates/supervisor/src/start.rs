@@ -240,6 +240,8 @@ impl Supervisor {
         if member.status.state != ContainerState::Created {
             member.status.state = ContainerState::Exited;
         }
+        // Who asked for the start learns of its failure, not of an end.
+        member.waiters.retain(|waiter| Some(waiter.client) != client);
         self.clear_cgroup(id);
         self.let_go(id);
         if let Some(client) = client {

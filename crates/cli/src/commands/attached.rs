@@ -29,12 +29,12 @@ pub(crate) fn start_attached(
         false => None,
     };
     let log = log_from_now(container)?;
-    let started =
-        engine.start_container(container, input.as_ref().map(AsFd::as_fd)).doing(action)?;
+    let (started, ending) = engine
+        .start_and_watch(container, input.as_ref().map(AsFd::as_fd), &log)
+        .doing(action)?;
     // The container has its own by now; with ours closed it can see the end of what is passed on.
     drop(input);
     tell(&started);
-    started.watch(Some(&log)).doing(action)?;
     let raw = match &started.terminal {
         Some(terminal) => {
             let terminal = terminal.try_clone().doing("use the container's terminal")?;
@@ -47,7 +47,7 @@ pub(crate) fn start_attached(
         None => None,
     };
     let over = Attachment {
-        ended: started.as_fd(),
+        ended: ending.as_fd(),
         log: Some(log),
         flows,
         terminal: started.terminal.as_ref().map(AsFd::as_fd),
@@ -58,7 +58,7 @@ pub(crate) fn start_attached(
     }
     .run();
     drop(raw);
-    over?.exit(|| started.wait().doing("learn how the container ended"))
+    over?.exit(|| ending.wait().doing("learn how the container ended"))
 }
 
 /// Says which fallbacks a start has taken.

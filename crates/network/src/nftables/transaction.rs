@@ -84,13 +84,6 @@ impl Nftables {
         Lingering::new(self.0.duplicate().ok())
     }
 
-    /// Closes the socket in a thread of its own. After a removal, closing waits until the kernel has destroyed
-    /// what was removed (measured: 13 ms), for which the caller need not wait: it is out of the maps already.
-    pub(crate) fn close_elsewhere(self) {
-        // Without a thread it is closed here, as the closure is dropped.
-        let _closing = std::thread::Builder::new().spawn(move || drop(self));
-    }
-
     /// # Errors
     /// `NoNftables` on a kernel without netfilter's netlink.
     pub(crate) fn open() -> Result<Self> {
