@@ -10,11 +10,11 @@ use sandbar_sys::{During, Failure, Namespaces, unshare};
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 
-/// A pod's namespaces, and what is to stay open as long as they do.
+/// A pod's namespaces, and the firewall connections that its supervisor closes when there is time.
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     pub(crate) namespaces: SandboxNamespaces,
-    pub(crate) held: Vec<OwnedFd>,
+    pub(crate) lingering: Vec<OwnedFd>,
 }
 
 impl Engine {
@@ -22,10 +22,10 @@ impl Engine {
     pub(crate) fn make_sandbox(&self, pod: &PodConfig) -> Result<Sandbox, Error> {
         let namespaces = make(pod)?;
         let Some(net) = &namespaces.net else {
-            return Ok(Sandbox { namespaces, held: Vec::new() });
+            return Ok(Sandbox { namespaces, lingering: Vec::new() });
         };
         match self.connect(pod, net.as_fd()) {
-            Ok(held) => Ok(Sandbox { namespaces, held }),
+            Ok(lingering) => Ok(Sandbox { namespaces, lingering }),
             Err(error) => {
                 // What was connected is disconnected; what can't be goes with the namespace.
                 let _disconnected = self.disconnect(&pod.id);

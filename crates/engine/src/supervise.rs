@@ -22,7 +22,7 @@ pub(crate) const NAME: &str = "sandbar-supervisor";
 /// What keeps the supervisor from beginning, or from cleaning up.
 pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
     let arguments: Vec<OsString> = arguments.collect();
-    let [root, run_root, id, kinds, count] = &arguments[..] else {
+    let [root, run_root, id, kinds, ports, lingering] = &arguments[..] else {
         return Err(Error::new(Kind::Invalid, "a supervisor is started by sandbar, never by hand"));
     };
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
@@ -44,8 +44,12 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         };
         *slot = Some(next()?);
     }
-    let count = text(count).parse().unwrap_or(0);
-    let held = (0..count).map(|_| next()).collect::<Result<_, Error>>()?;
+    let mut some = |count: &OsString| -> Result<Vec<OwnedFd>, Error> {
+        (0..text(count).parse().unwrap_or(0)).map(|_| next()).collect()
+    };
+    let held = some(ports)?;
+    // Open until the very end: closing them could make others wait (sandbar_network::Lingering).
+    let _lingering = some(lingering)?;
     // Shown by ps and top, where the kernel would show the number of a descriptor.
     let _shown = rustix::thread::set_name(c"sandbar-supervi");
     let remover = remover(&roots)?;

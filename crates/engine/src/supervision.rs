@@ -91,8 +91,8 @@ impl Engine {
         descriptors.extend([file.as_fd(), lock.as_fd(), theirs.as_fd()]);
         let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts];
         descriptors.extend(held.iter().copied().flatten().map(AsFd::as_fd));
-        let more = reservations.iter().chain(&sandbox.held);
-        descriptors.extend(more.clone().map(AsFd::as_fd));
+        descriptors.extend(reservations.iter().map(AsFd::as_fd));
+        descriptors.extend(sandbox.lingering.iter().map(AsFd::as_fd));
         let mut kinds = String::new();
         for (held, kind) in held.into_iter().zip(["n", "i", "u"]) {
             kinds.push_str(if held.is_some() { kind } else { "" });
@@ -108,7 +108,8 @@ impl Engine {
                 text(self.roots.run_root.as_os_str().as_bytes())?,
                 text(pod.id.as_str().as_bytes())?,
                 text(kinds.as_bytes())?,
-                text(more.count().to_string().as_bytes())?,
+                text(reservations.len().to_string().as_bytes())?,
+                text(sandbox.lingering.len().to_string().as_bytes())?,
             ],
             environment: Vec::new(),
             descriptors,

@@ -64,8 +64,9 @@ pub(crate) struct Supervisor {
 pub struct Ended {
     /// The pod.
     pub config: PodConfig,
-    clients: Vec<OwnedFd>,
+    // Dropped in this order: who is told by the last that the pod has ended finds its ports free.
     _held: (OwnedFd, Vec<OwnedFd>),
+    clients: Vec<OwnedFd>,
 }
 
 impl Ended {
