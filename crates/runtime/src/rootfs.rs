@@ -71,9 +71,16 @@ impl Rootfs {
         Ok(Root::at(mount))
     }
 
-    /// A detached overlay. `lowerdir+` (Linux 6.7) takes any number of layers; before it they share one
-    /// page of options.
+    /// A detached overlay. `lowerdir+` (Linux 6.7) takes any number of layers; a kernel before it refuses the
+    /// option, some only when the file system is made, and gets all layers in one page of options.
     fn overlay(&self, place: &Path) -> Result<OwnedFd, Failure> {
+        match self.overlay_of_layers() {
+            Err(failure) if failure.errno() == Errno::INVAL => self.overlay_in_one_page(place),
+            made => made,
+        }
+    }
+
+    fn overlay_of_layers(&self) -> Result<OwnedFd, Failure> {
         let Self::Overlay { lower, upper, work, volatile } = self else {
             return Err(Failure::new("fsopen", "overlay".into(), Errno::INVAL));
         };
@@ -83,15 +90,9 @@ impl Rootfs {
             rustix::mount::fsconfig_set_string(&context, key, path)
                 .during("fsconfig", || format!("overlay {key}={}", path.display()))
         };
-        rustix::mount::fsconfig_set_string(&context, "source", "overlay")
-            .during("fsconfig", || "overlay source".into())?;
+        set("source", Path::new("overlay"))?;
         for layer in lower {
-            match set("lowerdir+", layer) {
-                Err(failure) if failure.errno() == Errno::INVAL => {
-                    return self.overlay_in_one_page(place);
-                }
-                done => done?,
-            }
+            set("lowerdir+", layer)?;
         }
         set("upperdir", upper)?;
         set("workdir", work)?;
