@@ -103,10 +103,8 @@ impl Attachment<'_> {
     }
 
     fn wait(&self, signals: &SignalFd) -> Result<Ready> {
-        let mut fds = vec![
-            PollFd::new(&self.ended, PollFlags::IN),
-            PollFd::new(signals, PollFlags::IN),
-        ];
+        let mut fds =
+            vec![PollFd::new(&self.ended, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
         let first = fds.len();
         // Each flow's place, if it waits for anything.
         let mut places = Vec::with_capacity(self.flows.len());

@@ -180,7 +180,13 @@ macro_rules! plain {
         }
     )*};
 }
-plain!(io::Error, rustix::io::Errno, serde_json::Error, sandbar_spec::Invalid, sandbar_cgroup::Error);
+plain!(
+    io::Error,
+    rustix::io::Errno,
+    serde_json::Error,
+    sandbar_spec::Invalid,
+    sandbar_cgroup::Error
+);
 
 /// An error and what it came from, leaving out what was said already.
 fn chain(error: &dyn Error) -> String {

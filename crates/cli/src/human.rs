@@ -16,10 +16,10 @@ pub(crate) fn duration(seconds: u64) -> String {
     match seconds {
         0 => "Less than a second".to_owned(),
         1 => "1 second".to_owned(),
-        ..MINUTE => format!("{seconds} seconds"),
-        ..120 => "About a minute".to_owned(),
-        ..HOUR => format!("{} minutes", seconds / MINUTE),
-        ..7200 => "About an hour".to_owned(),
+        2..MINUTE => format!("{seconds} seconds"),
+        MINUTE..120 => "About a minute".to_owned(),
+        120..HOUR => format!("{} minutes", seconds / MINUTE),
+        HOUR..7200 => "About an hour".to_owned(),
         _ if seconds < 2 * DAY => format!("{} hours", seconds / HOUR),
         _ if seconds < 2 * WEEK => format!("{} days", seconds / DAY),
         _ if seconds < 2 * MONTH => format!("{} weeks", seconds / WEEK),
@@ -87,16 +87,16 @@ pub(crate) fn size(bytes: u64) -> String {
     }
     let hundredths = (u128::from(bytes) * 100 + u128::from(scale / 2)) / u128::from(scale);
     match hundredths {
-        ..1000 => trimmed(format!("{}.{:02}", hundredths / 100, hundredths % 100), unit),
-        ..10000 => {
+        ..1000 => trimmed(&format!("{}.{:02}", hundredths / 100, hundredths % 100), unit),
+        1000..10000 => {
             let tenths = (u128::from(bytes) * 10 + u128::from(scale / 2)) / u128::from(scale);
-            trimmed(format!("{}.{}", tenths / 10, tenths % 10), unit)
+            trimmed(&format!("{}.{}", tenths / 10, tenths % 10), unit)
         }
         _ => format!("{}{unit}", (u128::from(bytes) + u128::from(scale / 2)) / u128::from(scale)),
     }
 }
 
-fn trimmed(number: String, unit: &str) -> String {
+fn trimmed(number: &str, unit: &str) -> String {
     format!("{}{unit}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
@@ -120,9 +120,7 @@ pub(crate) fn command(words: &[String], whole: bool) -> String {
 
 /// The ports under which a running container can be reached.
 pub(crate) fn ports(container: &Container) -> String {
-    if container.status.state != ContainerState::Running
-        || !container.config.shares_pod_network()
-    {
+    if container.status.state != ContainerState::Running || !container.config.shares_pod_network() {
         return String::new();
     }
     container.pod.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

@@ -64,10 +64,7 @@ mod tests {
         let mut table = Table::new(&["ID", "NAME", "PORTS"]);
         table.row(["1".into(), "a…".into(), String::new()]);
         table.row(["123".into(), "longer".into(), "80".into()]);
-        assert_eq!(
-            table.render(),
-            "ID    NAME     PORTS\n1     a…\n123   longer   80\n"
-        );
+        assert_eq!(table.render(), "ID    NAME     PORTS\n1     a…\n123   longer   80\n");
     }
 
     #[test]

@@ -56,19 +56,19 @@ fn command(arguments: &[OsString]) -> Vec<&str> {
 }
 
 fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
-    let command = ["sandbar"].into_iter().chain(command(arguments)).collect::<Vec<_>>().join(" ");
-    let suggested = [
-        ContextKind::SuggestedSubcommand,
-        ContextKind::SuggestedArg,
-        ContextKind::SuggestedValue,
-    ]
-    .into_iter()
-    .find_map(|kind| error.get(kind))
-    .and_then(first);
+    let mut words = command(arguments);
+    if error.kind() == ErrorKind::InvalidSubcommand {
+        // What is not known can't be asked for help.
+        words.pop();
+    }
+    let command = ["sandbar"].into_iter().chain(words).collect::<Vec<_>>().join(" ");
+    let suggested =
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+            .into_iter()
+            .find_map(|kind| error.get(kind))
+            .and_then(first);
     let hint = match suggested {
         Some(word) => format!("did you mean '{word}'? '{command} --help' shows all"),
-        // What is not known can't be asked for help.
-        None if error.kind() == ErrorKind::InvalidSubcommand => "see 'sandbar --help'".to_owned(),
         None => format!("see '{command} --help'"),
     };
     Failure::new(message(error)).hint(hint)
@@ -140,8 +140,8 @@ mod tests {
         let (_, lines) = refused("sandbar run -v /data x");
         assert!(lines.starts_with("sandbar: --volume: volume '/data': "), "{lines}");
         assert!(lines.ends_with("hint: see 'sandbar run --help'\n"), "{lines}");
-        let (_, lines) = refused("sandbar rnu x");
-        assert!(lines.contains("did you mean 'run'"), "{lines}");
+        let (_, lines) = refused("sandbar pod strat x");
+        assert!(lines.contains("did you mean 'start'? 'sandbar pod --help'"), "{lines}");
         let (_, lines) = refused("sandbar pod");
         assert_eq!(lines, "sandbar: a command is needed\nhint: see 'sandbar pod --help'\n");
         let (_, lines) = refused("sandbar stop");

@@ -29,7 +29,11 @@ pub(crate) use ulimit::UlimitValue;
 pub(crate) use volume::{VolumeArgument, VolumeFrom};
 
 /// A path in a container, which must be absolute and other than `/`.
-fn target(what: &'static str, text: &str, path: &str) -> Result<std::path::PathBuf, sandbar_spec::Invalid> {
+fn target(
+    what: &'static str,
+    text: &str,
+    path: &str,
+) -> Result<std::path::PathBuf, sandbar_spec::Invalid> {
     let wrong = |reason: &str| Err(sandbar_spec::Invalid::new(what, text, reason));
     if !path.starts_with('/') {
         return wrong("the path in the container must be absolute");

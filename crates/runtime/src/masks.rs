@@ -18,17 +18,21 @@ pub(crate) fn mask(root: &Root, paths: &[String]) -> Result<(), Error> {
         return Ok(());
     }
     let null = null_device(root)?;
-    let empty = empty_directory()?;
+    let mut empty: Option<OwnedFd> = None;
     for path in paths {
         let path = Path::new(path);
         let Some((target, covers)) = find(root, path)? else { continue };
-        let cover = match covers {
-            Covers::File => clone_at(null.as_fd()),
-            Covers::Directory => clone_at(empty.as_fd()),
+        let step = || format!("mask {}", path.display());
+        let cover = match (covers, &empty) {
+            (Covers::File, _) => clone_at(null.as_fd()).step(step)?,
+            (Covers::Directory, Some(empty)) => clone_at(empty.as_fd()).step(step)?,
+            // The first is attached itself: before Linux 6.15 only what is attached can be copied.
+            (Covers::Directory, None) => empty_directory()?,
         };
-        cover
-            .and_then(|cover| cover_with(cover.as_fd(), target.as_fd(), path))
-            .step(|| format!("mask {}", path.display()))?;
+        cover_with(cover.as_fd(), target.as_fd(), path).step(step)?;
+        if covers == Covers::Directory {
+            empty.get_or_insert(cover);
+        }
     }
     Ok(())
 }

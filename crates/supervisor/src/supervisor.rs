@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use sandbar_cgroup::Hierarchy;
@@ -18,6 +18,9 @@ use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Poll, Serial, Token};
 use crate::record::{read_record, replace_record};
 use crate::{Error, cgroups, client, shared_memory};
+
+/// How long after the last thing it did a supervisor gives back the memory that it needed for it.
+const TIDY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a supervisor is given at its birth.
 #[derive(Debug)]
@@ -132,7 +135,8 @@ impl Supervisor {
     /// The loop: until nothing runs and nobody who was let in is without an answer.
     fn go_on(&mut self) -> Result<(), Error> {
         let mut asked = false;
-        let mut patience = Instant::now() + std::time::Duration::from_secs(10);
+        let mut patience = Instant::now() + Duration::from_secs(10);
+        let mut tidy = Some(Instant::now() + TIDY_AFTER);
         loop {
             let active = self.members.values().any(Member::is_active);
             asked |= active;
@@ -142,10 +146,17 @@ impl Supervisor {
             }
             let deadline = self.members.values().filter_map(Member::deadline).min();
             let deadline = if active { deadline } else { Some(patience) };
-            for token in self.poll.wait(deadline)? {
+            for token in self.poll.wait(deadline.into_iter().chain(tidy).min())? {
                 self.serve(token, &mut patience);
+                if !matches!(token, Token::Stream(_)) {
+                    tidy = Some(Instant::now() + TIDY_AFTER);
+                }
             }
             let now = Instant::now();
+            if tidy.take_if(|tidy| *tidy <= now).is_some() {
+                sandbar_sys::trim_heap();
+                sandbar_sys::release_program();
+            }
             self.kill_what_is_due(now);
             self.restart_what_is_due(now);
             self.remove_what_is_due();
@@ -153,14 +164,6 @@ impl Supervisor {
     }
 
     fn serve(&mut self, token: Token, patience: &mut Instant) {
-        let frequent = matches!(token, Token::Stream(_));
-        self.act_on(token, patience);
-        if !frequent {
-            sandbar_sys::trim_heap();
-        }
-    }
-
-    fn act_on(&mut self, token: Token, patience: &mut Instant) {
         match token {
             Token::Listener => self.accept_clients(),
             Token::Signals => {
@@ -169,7 +172,7 @@ impl Supervisor {
             }
             Token::Client(serial) => {
                 self.read_client(serial);
-                *patience = Instant::now() + std::time::Duration::from_secs(1);
+                *patience = Instant::now() + Duration::from_secs(1);
             }
             Token::Stream(serial) => self.read_stream(serial),
             Token::Starting(serial) => self.read_starting(serial),
@@ -234,7 +237,7 @@ impl Supervisor {
         let _saved = replace_record(&self.directory.status(), &self.status);
         if let (Some(hierarchy), Ok(path)) = (&self.hierarchy, cgroups::pod_cgroup(&self.config.id))
         {
-            let _removed = hierarchy.open(&path).remove(std::time::Duration::from_secs(5));
+            let _removed = hierarchy.open(&path).remove(Duration::from_secs(5));
         }
         for client in self.stopping.take().unwrap_or_default() {
             self.reply(client, &Reply::Done, &[]);

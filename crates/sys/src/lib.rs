@@ -10,22 +10,22 @@
 //! ```
 #![allow(unsafe_code, reason = "this crate is the one door to unsafe code")]
 
-mod allocator;
 mod child;
 mod exec;
 mod failure;
 mod fds;
+mod memory;
 mod mount;
 mod namespace;
 mod program;
 mod seccomp;
 mod signals;
 
-pub use allocator::trim_heap;
 pub use child::{Child, CloneOptions, clone_child};
 pub use exec::{execute, execute_file};
 pub use failure::{During, Failure};
 pub use fds::{mark_close_on_exec_from, take_inherited};
+pub use memory::{release_program, trim_heap};
 pub use mount::{MountAttributes, set_mount_attributes};
 pub use namespace::{Namespaces, unshare};
 pub use program::Program;

@@ -29,9 +29,8 @@ pub(crate) fn start_attached(
         false => None,
     };
     let log = log_from_now(container)?;
-    let (started, ending) = engine
-        .start_and_watch(container, input.as_ref().map(AsFd::as_fd), &log)
-        .doing(action)?;
+    let (started, ending) =
+        engine.start_and_watch(container, input.as_ref().map(AsFd::as_fd), &log).doing(action)?;
     // The container has its own by now; with ours closed it can see the end of what is passed on.
     drop(input);
     tell(&started);

@@ -13,10 +13,10 @@ use crate::context::Context;
 use crate::failure::{Doing, Failure, Result};
 use crate::flow::{AtEnd, Flow};
 use crate::options::{Surroundings, environment, working_directory};
+use crate::output;
 use crate::stdio::{self, Stdio};
 use crate::terminal::{self, RawMode};
 use crate::values::Variable;
-use crate::output;
 
 /// Run a further command in a running container
 #[derive(Debug, clap::Args)]

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use sandbar_engine::{Container, Engine, Kind, Log, LogChunk};
-use sandbar_spec::{ContainerState, Invalid};
+use sandbar_engine::{Engine, Kind, Log, LogChunk};
+use sandbar_spec::{ContainerId, ContainerState, Invalid};
 
 use crate::cli::Exit;
 use crate::context::Context;
@@ -56,6 +56,9 @@ impl Logs {
         let container = engine.container(&self.name).doing(&action)?;
         let mut printer = Printer::new(self.timestamps);
         let mut log = container.log().doing(&action)?;
+        if self.follow {
+            log.follow().doing(&action)?;
+        }
         let mut next = || log.next_chunk().doing(&action);
         match self.tail {
             Tail::All => {
@@ -73,7 +76,8 @@ impl Logs {
         }
         printer.sink.flush()?;
         if self.follow {
-            Following { engine, container, log, action }.run(&mut printer)?;
+            let id = container.config.id;
+            Following { engine, id, log, action }.run(&mut printer)?;
         }
         Ok(Exit::SUCCESS)
     }
@@ -138,32 +142,22 @@ const GLANCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// Showing what is printed until the container has ended.
 struct Following {
     engine: Engine,
-    container: Container,
+    id: ContainerId,
     log: Log,
     action: String,
 }
 
 impl Following {
     fn run(mut self, printer: &mut Printer) -> Result<()> {
-        let id = self.container.config.id.clone();
         loop {
-            let now = match self.engine.container(id.as_str()) {
-                Ok(container) => Some(container),
+            let now = match self.engine.container(self.id.as_str()) {
+                Ok(container) => Some(container.status),
                 Err(error) if error.kind() == Kind::NotFound => None,
                 Err(error) => return Err(error).doing(&self.action),
             };
-            let state = now.as_ref().map(|container| container.status.state);
-            if self.container.status.state == ContainerState::Created
-                && let Some(now) = now.as_ref()
-                && now.status.state != ContainerState::Created
-            {
-                // Its log may have been made only when it was started.
-                self.log = now.log().doing(&self.action)?;
-                self.container = now.clone();
-            }
-            match state {
+            match now.as_ref().map(|status| status.state) {
                 Some(ContainerState::Running) => {
-                    let process = now.and_then(|container| container.status.pid);
+                    let process = now.and_then(|status| status.pid);
                     self.until_end_of(process, printer)?;
                 }
                 Some(ContainerState::Created | ContainerState::Restarting) => {

@@ -1,6 +1,8 @@
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use sandbar_engine::Container;
-use sandbar_spec::{ContainerState, Protocol};
+use sandbar_spec::{ContainerState, ExitCode, Protocol};
 use serde_json::{Value, json};
 
 use super::Format;
@@ -34,7 +36,7 @@ impl Ps {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let mut containers = context.engine()?.containers().doing("list the containers")?;
         containers.retain(|container| self.shows(container));
-        containers.sort_by(|a, b| b.config.created_at.cmp(&a.config.created_at));
+        containers.sort_by_key(|container| Reverse(container.config.created_at));
         let now = Timestamp::now();
         if self.quiet {
             let ids = containers.iter().map(|it| self.id(it) + "\n");
@@ -101,7 +103,7 @@ fn object(container: &Container, now: Timestamp) -> Value {
         "CreatedAt": config.created_at,
         "StartedAt": status.started_at,
         "ExitedAt": status.finished_at,
-        "ExitCode": status.exit_code.and_then(|code| code.known()),
+        "ExitCode": status.exit_code.and_then(ExitCode::known),
         "State": human::state(status.state),
         "Status": human::status(status, now),
         "Pid": status.pid,
@@ -151,7 +153,13 @@ mod tests {
             lines,
             [
                 vec![
-                    "CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES",
+                    "CONTAINER ID",
+                    "IMAGE",
+                    "COMMAND",
+                    "CREATED",
+                    "STATUS",
+                    "PORTS",
+                    "NAMES",
                     "POD"
                 ],
                 vec![
@@ -171,7 +179,7 @@ mod tests {
     #[test]
     fn an_unknown_code_is_null() {
         let mut container = sample::container();
-        container.status.exit_code = Some(sandbar_spec::ExitCode::Unknown);
+        container.status.exit_code = Some(ExitCode::Unknown);
         let object = object(&container, sample::now());
         assert_eq!(object["ExitCode"], Value::Null);
         assert_eq!(object["Names"], json!(["web"]));

@@ -43,9 +43,7 @@ fn in_use(engine: &Engine, id: &ImageId) -> bool {
 
 fn uses(container: &Container, id: &ImageId) -> bool {
     let used = container.config.image_id.as_deref();
-    used.is_some_and(|used| {
-        used.strip_prefix("sha256:").unwrap_or(used) == id.digest().hex()
-    })
+    used.is_some_and(|used| used.strip_prefix("sha256:").unwrap_or(used) == id.digest().hex())
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use clap::Parser;
     use sandbar_engine::{Sharing, VolumeSource};
-    use sandbar_spec::{Bytes, NetworkMode, RestartPolicy};
+    use sandbar_spec::{Bytes, NetworkMode, RestartPolicy, SignalNumber};
     use std::path::Path;
 
     #[derive(Parser)]
@@ -224,7 +224,7 @@ mod tests {
         let line = "--restart on-failure:3 --stop-signal INT --stop-timeout 3 -l a=b x";
         let options = resolve(line).unwrap();
         assert_eq!(options.restart, RestartPolicy::OnFailure(Some(3)));
-        assert_eq!(options.stop_signal.map(|it| it.get()), Some(2));
+        assert_eq!(options.stop_signal.map(SignalNumber::get), Some(2));
         assert_eq!(options.stop_timeout, 3);
         assert_eq!(options.labels.get("a").map(String::as_str), Some("b"));
         assert!(refused("--rm --restart always x").contains("--restart"));

@@ -36,7 +36,11 @@ pub(crate) struct Process {
 
 impl Process {
     /// Into the engine's options.
-    pub(crate) fn resolve(self, options: &mut ContainerOptions, around: &Surroundings) -> Result<()> {
+    pub(crate) fn resolve(
+        self,
+        options: &mut ContainerOptions,
+        around: &Surroundings,
+    ) -> Result<()> {
         options.environment = environment(self.env, &self.env_file, around)?;
         options.working_directory = working_directory(self.workdir)?;
         options.user = self.user;

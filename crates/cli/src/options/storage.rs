@@ -22,11 +22,17 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Into the engine's options.
-    pub(crate) fn resolve(self, options: &mut ContainerOptions, around: &Surroundings) -> Result<()> {
+    pub(crate) fn resolve(
+        self,
+        options: &mut ContainerOptions,
+        around: &Surroundings,
+    ) -> Result<()> {
         for volume in self.volume {
             if volume.relabel && (around.has_selinux)() {
                 let message = "the volume options z and Z are not supported where SELinux is on";
-                return Err(Failure::new(message).hint("label the files with chcon, and leave z out"));
+                return Err(
+                    Failure::new(message).hint("label the files with chcon, and leave z out")
+                );
             }
             let source = match volume.source {
                 VolumeFrom::Path(path) => VolumeSource::Path(around.absolute(&path)?),

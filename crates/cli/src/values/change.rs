@@ -163,8 +163,18 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused() {
         for bad in [
-            "", "CMD", "RUN ls", "CMD [sh]", "ENV A", "ENV A=\"x", "ENV A=1 B", "ENV =x",
-            "WORKDIR srv", "EXPOSE 0", "EXPOSE 80/icmp", "STOPSIGNAL NOPE",
+            "",
+            "CMD",
+            "RUN ls",
+            "CMD [sh]",
+            "ENV A",
+            "ENV A=\"x",
+            "ENV A=1 B",
+            "ENV =x",
+            "WORKDIR srv",
+            "EXPOSE 0",
+            "EXPOSE 80/icmp",
+            "STOPSIGNAL NOPE",
         ] {
             assert!(bad.parse::<Change>().is_err(), "{bad}");
         }

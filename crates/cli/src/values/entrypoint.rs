@@ -17,7 +17,11 @@ impl FromStr for Entrypoint {
             Ok(Self(Vec::new()))
         } else if text.starts_with('[') {
             serde_json::from_str(text).map(Self).map_err(|error| {
-                Invalid::new("entry point", text, format!("a JSON list of strings is needed: {error}"))
+                Invalid::new(
+                    "entry point",
+                    text,
+                    format!("a JSON list of strings is needed: {error}"),
+                )
             })
         } else {
             Ok(Self(vec![text.to_owned()]))

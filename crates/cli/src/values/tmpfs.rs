@@ -19,7 +19,15 @@ pub(crate) struct Tmpfs {
 const WITH_VALUE: [&str; 6] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks"];
 /// What every mount takes.
 const FLAGS: [&str; 10] = [
-    "exec", "noexec", "suid", "nosuid", "dev", "nodev", "noatime", "relatime", "nodiratime",
+    "exec",
+    "noexec",
+    "suid",
+    "nosuid",
+    "dev",
+    "nodev",
+    "noatime",
+    "relatime",
+    "nodiratime",
     "strictatime",
 ];
 

@@ -11,8 +11,22 @@ pub(crate) struct UlimitValue(pub(crate) Ulimit);
 
 /// What getrlimit(2) knows.
 const NAMES: [&str; 16] = [
-    "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile",
-    "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
+    "as",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 impl FromStr for UlimitValue {
@@ -27,9 +41,7 @@ impl FromStr for UlimitValue {
         }
         let limit = |text: &str| match text {
             "-1" | "unlimited" => Ok(u64::MAX),
-            _ => text.parse().map_err(|_not_a_number| {
-                wrong("a limit is a number, or -1 for none")
-            }),
+            _ => text.parse().map_err(|_not_a_number| wrong("a limit is a number, or -1 for none")),
         };
         let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
         let (soft, hard) = (limit(soft)?, limit(hard)?);

@@ -107,7 +107,10 @@ mod tests {
         assert!(!volume("/a:/b:rw").unwrap().read_only);
         assert!(volume("/a:/b:ro,z").unwrap().relabel);
         let error = volume("/a:/b:rshared").unwrap_err().to_string();
-        assert_eq!(error, "volume '/a:/b:rshared': 'rshared' is not supported: ro, rw, z and Z are");
+        assert_eq!(
+            error,
+            "volume '/a:/b:rshared': 'rshared' is not supported: ro, rw, z and Z are"
+        );
     }
 
     #[test]

@@ -1,3 +1,5 @@
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use sandbar_engine::Pod;
 use serde_json::{Value, json};
@@ -30,7 +32,7 @@ impl Ps {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let mut pods = context.engine()?.pods().doing("list the pods")?;
         pods.retain(|pod| self.all || !pod.config.implicit);
-        pods.sort_by(|a, b| b.config.created_at.cmp(&a.config.created_at));
+        pods.sort_by_key(|pod| Reverse(pod.config.created_at));
         if self.quiet {
             let ids = pods.iter().map(|pod| self.id(pod) + "\n");
             output::text(&ids.collect::<String>())?;

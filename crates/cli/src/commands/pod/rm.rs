@@ -29,7 +29,11 @@ impl Rm {
         })
     }
 
-    fn remove(&self, engine: &Engine, name: &str) -> std::result::Result<(), sandbar_engine::Error> {
+    fn remove(
+        &self,
+        engine: &Engine,
+        name: &str,
+    ) -> std::result::Result<(), sandbar_engine::Error> {
         let removed = engine.pod(name).and_then(|pod| engine.remove_pod(&pod, self.force));
         match removed {
             // Half a pod, or one whose records can't be read, still has an id.

@@ -1,0 +1,170 @@
+use std::path::Path;
+
+use sandbar_cgroup::{Controller, Hierarchy, Version};
+use sandbar_network::Bridge;
+use serde_json::{Value, json};
+
+use super::TextFormat;
+use super::version::VERSION;
+use crate::cli::Exit;
+use crate::context::Context;
+use crate::failure::{Doing, Result};
+use crate::output;
+
+/// Show what Sandbar finds on this machine, and what it does without
+#[derive(Debug, clap::Args)]
+pub(crate) struct Info {
+    /// How to print
+    #[arg(long, value_enum, default_value_t, hide_default_value = true)]
+    format: TextFormat,
+}
+
+impl Info {
+    pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
+        let engine = context.engine()?;
+        let containers = engine.containers().doing("list the containers")?;
+        let running = containers.iter().filter(|container| container.is_active()).count();
+        let pods = engine.pods().doing("list the pods")?;
+        let explicit = pods.iter().filter(|pod| !pod.config.implicit).count();
+        let images = engine.images().doing("open the images")?;
+        let images = images.list().doing("list the images")?;
+        let roots = context.roots();
+        let info = json!({
+            "Version": VERSION,
+            "PauseVersion": sandbar_pause::VERSION,
+            "Root": roots.root,
+            "RunRoot": roots.run_root,
+            "Containers": containers.len(),
+            "ContainersRunning": running,
+            "Pods": explicit,
+            "Images": images.len(),
+            "Kernel": rustix::system::uname().release().to_string_lossy(),
+            "Architecture": std::env::consts::ARCH,
+            "Cgroups": cgroups(),
+            "Network": network(),
+            "Fallbacks": fallbacks(),
+        });
+        match self.format {
+            TextFormat::Json => output::json(&info)?,
+            TextFormat::Text => output::text(&text(&info, 0))?,
+        }
+        Ok(Exit::SUCCESS)
+    }
+}
+
+fn cgroups() -> Value {
+    let found = Hierarchy::detect().and_then(|found| Ok((found.version(), found.controllers()?)));
+    match found {
+        Ok((version, controllers)) => json!({
+            "Version": match version {
+                Version::V1 => "v1",
+                Version::Hybrid => "hybrid, used as v1",
+                Version::V2 => "v2",
+            },
+            "Controllers": controllers.iter().map(Controller::as_str).collect::<Vec<_>>(),
+        }),
+        Err(error) => json!({ "Version": "none", "Error": error.to_string() }),
+    }
+}
+
+/// The bridge, and the settings of the host that making it has changed.
+fn network() -> Value {
+    let bridge = Bridge::default();
+    let name = bridge.name().to_string();
+    let is_there = Path::new("/sys/class/net").join(&name).exists();
+    json!({
+        "Bridge": name,
+        "Subnet": bridge.subnet().to_string(),
+        "Gateway": bridge.gateway().to_string(),
+        "BridgeIsThere": is_there,
+        "ip_forward": setting("ip_forward"),
+        "route_localnet": setting(&format!("conf/{name}/route_localnet")),
+    })
+}
+
+/// A setting below `/proc/sys/net/ipv4`; none for a bridge that is not there.
+fn setting(name: &str) -> Option<bool> {
+    let value = std::fs::read(Path::new("/proc/sys/net/ipv4").join(name)).ok()?;
+    Some(value.trim_ascii() != b"0")
+}
+
+/// CAP_SYS_RESOURCE: its bit in the sets of capabilities(7).
+const SYS_RESOURCE: u32 = 24;
+
+/// What is done without on this machine.
+fn fallbacks() -> Vec<String> {
+    let mut fallbacks = Vec::new();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if !has_capability(&status, SYS_RESOURCE) {
+        let text = "no CAP_SYS_RESOURCE: limits above the caller's own, and less readiness to be \
+                    ended for want of memory, can't be given";
+        fallbacks.push(text.to_owned());
+    }
+    if let Ok(found) = Hierarchy::detect() {
+        if found.version() != Version::V2 {
+            fallbacks.push("no cgroup v2: containers are killed process by process".to_owned());
+        }
+        let missing = ["cpu", "memory", "pids"].into_iter().filter(|wanted| {
+            found.controllers().is_ok_and(|all| all.iter().all(|it| it.as_str() != *wanted))
+        });
+        fallbacks.extend(missing.map(|name| format!("no {name} controller: no such limits")));
+    } else {
+        fallbacks.push("no cgroups: no limits".to_owned());
+    }
+    fallbacks
+}
+
+/// Whether a bit is set in the effective capabilities of a `/proc/PID/status`.
+fn has_capability(status: &str, bit: u32) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let set = line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    set.is_some_and(|set| set >> bit & 1 == 1)
+}
+
+/// A JSON object as indented lines.
+fn text(value: &Value, depth: usize) -> String {
+    let Value::Object(fields) = value else { return String::new() };
+    let indent = "  ".repeat(depth);
+    let mut lines = String::new();
+    for (name, value) in fields {
+        let shown = match value {
+            Value::Object(_) => format!("\n{}", text(value, depth + 1)),
+            Value::Array(items) if items.is_empty() => " none\n".to_owned(),
+            Value::Array(items) => {
+                format!(" {}\n", items.iter().map(word).collect::<Vec<_>>().join(", "))
+            }
+            value => format!(" {}\n", word(value)),
+        };
+        lines.push_str(&format!("{indent}{name}:{shown}"));
+    }
+    lines
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "not there".to_owned(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_from_the_effective_set() {
+        let status = "CapPrm:\t000001ffffffffff\nCapEff:\t000001fffeffffff\n";
+        assert!(!has_capability(status, SYS_RESOURCE));
+        assert!(has_capability(status, 0));
+        assert!(!has_capability("", SYS_RESOURCE));
+    }
+
+    #[test]
+    fn objects_are_indented() {
+        let value = json!({"A": 1, "B": {"C": ["x", "y"], "D": null}, "E": []});
+        assert_eq!(text(&value, 0), "A: 1\nB:\n  C: x, y\n  D: not there\nE: none\n");
+    }
+}
