@@ -66,7 +66,7 @@ fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
         [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
             .into_iter()
             .find_map(|kind| error.get(kind))
-            .and_then(first);
+            .and_then(best);
     let hint = match suggested {
         Some(word) => format!("did you mean '{word}'? '{command} --help' shows all"),
         None => format!("see '{command} --help'"),
@@ -74,10 +74,11 @@ fn failure(error: &clap::Error, arguments: &[OsString]) -> Failure {
     Failure::new(message(error)).hint(hint)
 }
 
-fn first(value: &ContextValue) -> Option<&str> {
+/// What is most like what was written: clap lists that last.
+fn best(value: &ContextValue) -> Option<&str> {
     match value {
         ContextValue::String(word) => Some(word),
-        ContextValue::Strings(words) => words.first().map(String::as_str),
+        ContextValue::Strings(words) => words.last().map(String::as_str),
         _ => None,
     }
 }

@@ -10,6 +10,14 @@ use crate::failure::{Failure, Result};
 /// What a new container is asked to be.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ContainerArguments {
+    /// The image, unless --rootfs is given, then the command
+    // One list: what follows the image is the command's own, options included.
+    #[arg(
+        value_name = "IMAGE [COMMAND]",
+        required_unless_present = "rootfs",
+        trailing_var_arg = true
+    )]
+    words: Vec<String>,
     #[command(flatten)]
     life: Life,
     #[command(flatten)]
@@ -27,14 +35,6 @@ pub(crate) struct ContainerArguments {
     /// Run in a directory in place of an image
     #[arg(long, value_name = "DIR", help_heading = "Storage")]
     rootfs: Option<PathBuf>,
-    /// The image, unless --rootfs is given, then the command
-    // One list: what follows the image is the command's own, options included.
-    #[arg(
-        value_name = "IMAGE [COMMAND]",
-        required_unless_present = "rootfs",
-        trailing_var_arg = true
-    )]
-    words: Vec<String>,
 }
 
 impl ContainerArguments {

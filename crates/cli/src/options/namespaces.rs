@@ -12,8 +12,13 @@ pub(crate) struct Joining {
     /// The pod to join
     #[arg(long, value_name = "POD")]
     pod: Option<String>,
-    /// bridge, host, none, container:NAME, pod:NAME
-    #[arg(long = "network", visible_alias = "net", value_name = "MODE")]
+    // Docker has both spellings.
+    #[arg(
+        long = "network",
+        alias = "net",
+        value_name = "MODE",
+        help = "bridge, host, none, container:NAME or\npod:NAME; also --net"
+    )]
     network: Option<Network>,
     /// private, host, container:NAME, pod:NAME
     #[arg(long, value_name = "MODE")]

@@ -13,8 +13,8 @@ use crate::values::{HostEntry, check_host_name};
 /// Ports and names.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Publishing {
-    /// Publish a port
-    #[arg(short, long, value_name = "[IP:]HOST:PORT[/udp]")]
+    /// Publish a port, as in 8080:80 or 53:53/udp
+    #[arg(short, long, value_name = "[IP:]HOST:PORT")]
     publish: Vec<PortMapping>,
     /// The host name
     #[arg(long, value_name = "NAME")]

@@ -15,11 +15,11 @@ pub(crate) struct Create {
     // Podman takes it as an argument too.
     #[arg(long, conflicts_with = "given")]
     name: Option<PodName>,
-    /// What its containers share: net, ipc, uts, pid; none
+    /// What is shared: net, ipc, uts, pid; or none
     #[arg(long, value_name = "LIST")]
     share: Option<Shared>,
-    /// bridge, host or none
-    #[arg(long = "network", visible_alias = "net", value_name = "MODE")]
+    /// bridge, host or none; also --net
+    #[arg(long = "network", alias = "net", value_name = "MODE")]
     network: Option<Network>,
     #[command(flatten)]
     publishing: Publishing,
