@@ -33,22 +33,21 @@ pub(crate) struct Told {
     message: String,
     hint: Option<String>,
     code: Option<u8>,
-    kind: Option<Kind>,
 }
 
 impl Failure {
     /// A failure of which this is all there is to be said.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         let message = message.into();
-        Self::Told(Box::new(Told { message, hint: None, code: None, kind: None }))
+        Self::Told(Box::new(Told { message, hint: None, code: None }))
     }
 
     /// What was being done, as in "cannot …", and why it could not.
     pub(crate) fn of(action: impl fmt::Display, cause: impl Into<Cause>) -> Self {
-        let Cause { text, hint, code, kind } = cause.into();
+        let Cause { text, hint, code } = cause.into();
         let message = format!("cannot {action}: {text}");
         let hint = hint.map(str::to_owned);
-        Self::Told(Box::new(Told { message, hint, code, kind }))
+        Self::Told(Box::new(Told { message, hint, code }))
     }
 
     /// A failure to write to standard output.
@@ -65,14 +64,6 @@ impl Failure {
             told.hint = Some(hint.into());
         }
         self
-    }
-
-    /// What sort of failure of the engine this is, if it is one.
-    pub(crate) fn kind(&self) -> Option<Kind> {
-        match self {
-            Self::Told(told) => told.kind,
-            Self::PipeClosed | Self::Said(_) => None,
-        }
     }
 
     /// The exit code; `usual` is that of the command's failures.
@@ -123,7 +114,6 @@ pub(crate) struct Cause {
     text: String,
     hint: Option<&'static str>,
     code: Option<u8>,
-    kind: Option<Kind>,
 }
 
 impl From<sandbar_engine::Error> for Cause {
@@ -134,7 +124,7 @@ impl From<sandbar_engine::Error> for Cause {
             Kind::CommandNotFound => Some(NOT_THERE),
             _ => None,
         };
-        Self { text: chain(&error), hint: hint_of(kind), code, kind: Some(kind) }
+        Self { text: chain(&error), hint: hint_of(kind), code }
     }
 }
 
@@ -166,7 +156,7 @@ impl From<sandbar_image::Error> for Cause {
             ErrorKind::Busy => Some("try again when others are done with the images"),
             _ => None,
         };
-        Self { text: chain(&error), hint, code: None, kind: None }
+        Self { text: chain(&error), hint, code: None }
     }
 }
 
@@ -175,7 +165,7 @@ macro_rules! plain {
     ($($error:ty),*) => {$(
         impl From<$error> for Cause {
             fn from(error: $error) -> Self {
-                Self { text: chain(&error), hint: None, code: None, kind: None }
+                Self { text: chain(&error), hint: None, code: None }
             }
         }
     )*};

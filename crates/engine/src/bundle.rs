@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    Linux, LinuxResources, Mount, MountBuilder, PosixRlimit, PosixRlimitBuilder, PosixRlimitType,
-    Process, ProcessBuilder, Root, Spec, User,
+    Box as ConsoleSize, BoxBuilder, Linux, LinuxResources, Mount, MountBuilder, PosixRlimit,
+    PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, Root, Spec, User,
 };
 use sandbar_image::Config;
 use sandbar_spec::layout::PodDirectory;
@@ -139,7 +139,11 @@ fn process(options: &ContainerOptions, image: &ImageDefaults) -> Result<Process,
     let directory = directory.filter(|path| !path.as_os_str().is_empty());
     let rlimits: Vec<PosixRlimit> =
         options.ulimits.iter().map(rlimit).collect::<Result<_, Error>>()?;
-    let builder = ProcessBuilder::default()
+    let mut builder = ProcessBuilder::default();
+    if let Some(size) = options.size {
+        builder = builder.console_size(console_size(size)?);
+    }
+    let builder = builder
         .terminal(options.terminal)
         .user(user)
         .args(image.arguments(options)?)
@@ -150,6 +154,11 @@ fn process(options: &ContainerOptions, image: &ImageDefaults) -> Result<Process,
         .oom_score_adj(options.oom_score)
         .rlimits(rlimits);
     builder.build().map_err(incomplete)
+}
+
+/// A terminal of so many rows and columns.
+pub(crate) fn console_size((rows, columns): (u16, u16)) -> Result<ConsoleSize, Error> {
+    BoxBuilder::default().height(rows).width(columns).build().map_err(incomplete)
 }
 
 fn rlimit(asked: &Ulimit) -> Result<PosixRlimit, Error> {

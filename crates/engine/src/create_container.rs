@@ -52,6 +52,9 @@ impl Engine {
             }
             Source::Rootfs(directory) => (Material::of_directory(directory)?, None),
         };
+        let mut material = material;
+        // Pause told to do something else (`-v`) holds no pod open.
+        material.is_pause &= options.command.is_empty() && options.entrypoint.is_none();
         let made = match &placed.pod {
             Some(pod) => {
                 let lock = directories::lock(&self.roots.pod(&pod.config.id).lock())?;

@@ -106,13 +106,13 @@ impl From<sandbar_image::Error> for Error {
             ErrorKind::InUse => Kind::InUse,
             _ => Kind::System,
         };
-        Self::caused(kind, "image store", error)
+        Self::new(kind, chain(&error))
     }
 }
 
 impl From<sandbar_cgroup::Error> for Error {
     fn from(error: sandbar_cgroup::Error) -> Self {
-        Self::caused(Kind::System, "cgroup", error)
+        Self::new(Kind::System, chain(&error))
     }
 }
 
@@ -123,6 +123,18 @@ impl From<sandbar_network::Error> for Error {
             ErrorKind::PortTaken => Kind::PortTaken,
             _ => Kind::NoNetwork,
         };
-        Self::caused(kind, "network", error)
+        Self::new(kind, chain(&error))
     }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        source = error.source();
+    }
+    line
 }

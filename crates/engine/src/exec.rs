@@ -2,14 +2,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use oci_spec::runtime::{BoxBuilder, Process};
+use oci_spec::runtime::Process;
 use rustix::fs::MemfdFlags;
 use sandbar_spec::ExitCode;
 use sandbar_spec::control::{Reply, Request};
 use sandbar_supervisor::{Client, Packet};
 use sandbar_sys::During;
 
-use crate::bundle::merge_environment;
+use crate::bundle::{console_size, merge_environment};
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
@@ -121,10 +121,8 @@ fn process(container: &Container, options: &ExecOptions) -> Result<Process, Erro
         process.set_user(named);
     }
     process.set_terminal(Some(options.terminal));
-    if let Some((rows, columns)) = options.size {
-        let size = BoxBuilder::default().height(rows).width(columns).build();
-        let size = size.map_err(crate::bundle::incomplete)?;
-        process.set_console_size(Some(size));
+    if let Some(size) = options.size {
+        process.set_console_size(Some(console_size(size)?));
     }
     Ok(process)
 }

@@ -60,11 +60,17 @@ impl Log {
     /// # Errors
     /// As read(2).
     pub fn next_chunk(&mut self) -> Result<Option<LogChunk>, Error> {
+        let mut told = true;
         loop {
             self.file.read_until(b'\n', &mut self.begun).during("read", || "a log".into())?;
             let Some(line) = self.begun.strip_suffix(b"\n") else {
+                if !told {
+                    return Ok(None);
+                }
+                // What is added from here on is told of anew; what was added just before is read now.
                 self.forget_changes();
-                return Ok(None);
+                told = false;
+                continue;
             };
             let chunk = LogLine::parse(line).map(|line| LogChunk {
                 time: line.time.to_owned(),

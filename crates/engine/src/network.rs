@@ -62,12 +62,10 @@ impl Engine {
 
     /// The name of the pod that publishes a port of the host.
     fn owner_of_port(&self, port: &PortMapping) -> Option<String> {
-        let same = |other: &PortMapping| {
-            other.host_port == port.host_port && other.protocol == port.protocol
-        };
         let pods = self.pods().ok()?;
         let owner = pods.into_iter().find(|pod| {
-            pod.config.ports.iter().any(same) && pod.containers.iter().any(Container::is_active)
+            pod.config.ports.iter().any(|other| is_same(port, other))
+                && pod.containers.iter().any(Container::is_active)
         });
         owner.map(|pod| pod.config.name.to_string())
     }
@@ -92,16 +90,31 @@ impl Engine {
         }
         let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();
         let published = sandbar_network::publish(address.ip, &ports).or_else(|error| {
-            // Elements of a pod that was killed at once with its supervisor: whoever held these ports holds
-            // them no more, for we hold them now.
-            if error.kind() != sandbar_network::ErrorKind::PortTaken {
+            let error = Error::from(error);
+            if error.kind() != Kind::PortTaken {
                 return Err(error);
             }
-            sandbar_network::unpublish_address(address.ip)?;
-            sandbar_network::publish(address.ip, &ports)
+            self.take_back_ports_of_the_dead(pod)?;
+            Ok(sandbar_network::publish(address.ip, &ports)?)
         })?;
         lingering.push(published);
         Ok(sockets(lingering))
+    }
+
+    /// Takes back the ports of `pod` that are still published for pods which were killed together with their
+    /// supervisors. One that lives without its supervisor keeps them.
+    fn take_back_ports_of_the_dead(&self, pod: &PodConfig) -> Result<(), Error> {
+        for other in self.pods()? {
+            let shares = |port: &&PortMapping| pod.ports.iter().any(|own| is_same(own, port));
+            let Some(port) = other.config.ports.iter().find(shares) else { continue };
+            if other.config.id != pod.id && other.containers.iter().any(Container::is_running) {
+                let (port, owner) = (published(port), &other.config.name);
+                let message = format!("port {port} is published by pod '{owner}'");
+                return Err(Error::new(Kind::PortTaken, message));
+            }
+            self.unpublish(&other.config)?;
+        }
+        Ok(())
     }
 
     /// Undoes [`Engine::connect`], as far as it was done.
@@ -128,6 +141,11 @@ impl Engine {
     fn address_of(&self, pod: &PodId) -> Result<Option<Address>, Error> {
         Ok(read_record(&self.roots.pod(pod).address())?)
     }
+}
+
+/// Whether two ports are one port of the host, at one address or all.
+fn is_same(one: &PortMapping, other: &PortMapping) -> bool {
+    one.host_port == other.host_port && one.protocol == other.protocol
 }
 
 fn sockets(lingering: Vec<Lingering>) -> Vec<OwnedFd> {

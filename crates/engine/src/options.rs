@@ -131,6 +131,8 @@ pub struct ContainerOptions {
     pub read_only: bool,
     /// Whether it gets a terminal.
     pub terminal: bool,
+    /// Its terminal's rows and columns.
+    pub size: Option<(u16, u16)>,
     /// Whether its standard input stays open.
     pub interactive: bool,
     /// Whether it is removed when it has ended.
@@ -178,6 +180,7 @@ impl ContainerOptions {
             volumes: Vec::new(),
             read_only: false,
             terminal: false,
+            size: None,
             interactive: false,
             auto_remove: false,
             restart: RestartPolicy::No,

@@ -50,6 +50,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     let held = some(ports)?;
     // Open until the very end: closing them could make others wait (sandbar_network::Lingering).
     let _lingering = some(lingering)?;
+    sandbar_sys::unblock_signals();
     // Shown by ps and top, where the kernel would show the number of a descriptor.
     let _shown = rustix::thread::set_name(c"sandbar-supervi");
     let remover = remover(&roots)?;

@@ -25,6 +25,8 @@ const FIRST_REAL_TIME: i32 = 34;
 const LAST: i32 = 64;
 
 impl SignalNumber {
+    /// SIGINT.
+    pub const INT: Self = Self(2);
     /// SIGKILL.
     pub const KILL: Self = Self(9);
     /// SIGTERM.

@@ -36,6 +36,8 @@ pub(crate) struct Member {
     pub(crate) waiters: Vec<Waiter>,
     /// The wait before its next restart.
     pub(crate) wait: Duration,
+    /// Somebody asked for its end before it ran: how many seconds it then has (its own time if none).
+    pub(crate) end_wanted: Option<Option<u32>>,
 }
 
 /// A client that asked to be told how a container ends.
@@ -100,6 +102,7 @@ impl Member {
             terminal: None,
             waiters: Vec::new(),
             wait: FIRST_WAIT,
+            end_wanted: None,
         }
     }
 

@@ -67,8 +67,12 @@ impl Supervisor {
     fn request_kill(&mut self, client: Serial, id: &ContainerId, signal: SignalNumber) {
         let Some(member) = self.members.get_mut(id) else { return self.not_running(client) };
         let stop_signal = member.config.stop_signal;
+        let is_pause = self.config.pause.as_ref() == Some(id);
         let Some(running) = member.running_mut() else { return self.not_running(client) };
-        if signal == SignalNumber::KILL || signal == stop_signal {
+        // What ends it is what it is asked to end by; pause ends by SIGINT too.
+        if [SignalNumber::KILL, stop_signal].contains(&signal)
+            || (is_pause && signal == SignalNumber::INT)
+        {
             running.asked_to_end = true;
         }
         match send(running.pidfd.as_fd(), signal) {

@@ -214,6 +214,7 @@ impl Supervisor {
                 Err(error) => self.fail(client, Failure::Other, error.one_line()),
             }
         }
+        self.end_if_wanted(id);
         if self.config.pause.as_ref() == Some(id) {
             self.start_what_is_queued();
         }
@@ -230,6 +231,7 @@ impl Supervisor {
         let Some(member) = self.members.get_mut(id) else { return };
         // A child that failed is ending by itself; its status is collected with those of all others.
         member.phase = Phase::Idle;
+        member.end_wanted = None;
         let code = match kind {
             Failure::CommandNotFound => 127,
             Failure::CommandNotExecutable => 126,

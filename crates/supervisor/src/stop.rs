@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
-use sandbar_spec::control::{Failure, Reply};
+use sandbar_spec::control::Reply;
 use sandbar_spec::{ContainerId, ExitCode};
 
 use crate::member::{Member, Phase, Waiter};
@@ -25,7 +25,8 @@ impl Supervisor {
                 self.reply(client, &Reply::Exited { code: ExitCode::Unknown, last: false }, &[]);
             }
             Phase::Starting(_) | Phase::Queued(..) => {
-                self.fail(client, Failure::Other, "the container is being started");
+                member.waiters.push(Waiter { client, printed: None });
+                member.end_wanted = Some(timeout);
             }
             Phase::Idle => self.not_running(client),
         }
@@ -41,8 +42,8 @@ impl Supervisor {
             match &member.phase {
                 Phase::Running(_) => ask_to_end(member, timeout),
                 Phase::Restarting(_) => self.give_up_restart(&id),
-                // Asked as soon as it runs, by stop_goes_on.
-                Phase::Starting(_) | Phase::Queued(..) | Phase::Idle => {}
+                Phase::Starting(_) | Phase::Queued(..) => member.end_wanted = Some(timeout),
+                Phase::Idle => {}
             }
         }
         self.stop_goes_on();
@@ -74,6 +75,17 @@ impl Supervisor {
                 Phase::Restarting(_) => member.phase = Phase::Idle,
                 _ => {}
             }
+        }
+    }
+
+    /// Ends a container that has come to run, if that was asked for meanwhile.
+    pub(crate) fn end_if_wanted(&mut self, id: &ContainerId) {
+        let wanted = self
+            .members
+            .get_mut(id)
+            .and_then(|member| member.end_wanted.take().map(|timeout| ask_to_end(member, timeout)));
+        if wanted.is_none() {
+            self.stop_goes_on();
         }
     }
 

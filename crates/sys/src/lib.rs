@@ -30,4 +30,4 @@ pub use mount::{MountAttributes, set_mount_attributes};
 pub use namespace::{Namespaces, unshare};
 pub use program::Program;
 pub use seccomp::{SeccompInstruction, load_seccomp_filter};
-pub use signals::{SignalFd, block_signals, default_signals, real_time_signal};
+pub use signals::{SignalFd, block_signals, default_signals, real_time_signal, unblock_signals};

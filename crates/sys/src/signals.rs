@@ -79,17 +79,25 @@ pub fn real_time_signal(number: i32) -> Option<Signal> {
     Some(unsafe { Signal::from_raw_unchecked(number) })
 }
 
-/// Unblocks every signal and sets every disposition to its default, as a new program expects; Rust's
-/// runtime ignores SIGPIPE, and a supervisor blocks what it reads from a descriptor.
-pub fn default_signals() {
-    // SAFETY: SIG_DFL is a valid disposition for each number (those that can't be changed fail with EINVAL,
-    // which changes nothing); the empty set is initialised before it is used.
+/// Unblocks every signal for the calling thread: a program inherits what its starter had blocked.
+pub fn unblock_signals() {
+    // SAFETY: the empty set is initialised before it is used; a null old set is accepted.
     unsafe {
-        for number in 1..=libc::SIGRTMAX() {
-            libc::signal(number, libc::SIG_DFL);
-        }
         let mut none = MaybeUninit::uninit();
         libc::sigemptyset(none.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
     }
+}
+
+/// Unblocks every signal and sets every disposition to its default, as a new program expects; Rust's
+/// runtime ignores SIGPIPE, and a supervisor blocks what it reads from a descriptor.
+pub fn default_signals() {
+    // SAFETY: SIG_DFL is a valid disposition for each number; those that can't be changed fail with EINVAL,
+    // which changes nothing.
+    unsafe {
+        for number in 1..=libc::SIGRTMAX() {
+            libc::signal(number, libc::SIG_DFL);
+        }
+    }
+    unblock_signals();
 }

@@ -1,3 +1,5 @@
+//! `sandbar completion`.
+
 use clap::CommandFactory;
 use clap_complete::Shell;
 

@@ -1,3 +1,5 @@
+//! `sandbar create`.
+
 use super::run::{create, name_of};
 use crate::cli::Exit;
 use crate::context::Context;

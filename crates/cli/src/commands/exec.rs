@@ -1,3 +1,5 @@
+//! `sandbar exec`.
+
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 

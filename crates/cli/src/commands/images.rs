@@ -1,3 +1,5 @@
+//! `sandbar images`.
+
 use jiff::Timestamp;
 use sandbar_image::{Reference, Summary};
 use serde_json::{Value, json};

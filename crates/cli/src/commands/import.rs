@@ -1,3 +1,5 @@
+//! `sandbar import`.
+
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -14,7 +16,7 @@ use crate::values::Change;
 /// Make an image of a root filesystem's archive, and print its id
 #[derive(Debug, clap::Args)]
 pub(crate) struct Import {
-    /// CMD, ENTRYPOINT, ENV, WORKDIR, USER, EXPOSE, STOPSIGNAL
+    /// A line of a Dockerfile, as in 'CMD /bin/sh'
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<Change>,
     /// The archive; '-' for standard input

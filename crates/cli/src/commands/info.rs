@@ -1,3 +1,5 @@
+//! `sandbar info`.
+
 use std::path::Path;
 
 use sandbar_cgroup::{Controller, Hierarchy, Version};
@@ -130,6 +132,9 @@ fn text(value: &Value, depth: usize) -> String {
         let shown = match value {
             Value::Object(_) => format!("\n{}", text(value, depth + 1)),
             Value::Array(items) if items.is_empty() => " none\n".to_owned(),
+            Value::Array(items) if items.iter().any(|item| word(item).contains(' ')) => items
+                .iter()
+                .fold("\n".to_owned(), |all, item| all + &indent + "  " + &word(item) + "\n"),
             Value::Array(items) => {
                 format!(" {}\n", items.iter().map(word).collect::<Vec<_>>().join(", "))
             }
@@ -164,7 +169,10 @@ mod tests {
 
     #[test]
     fn objects_are_indented() {
-        let value = json!({"A": 1, "B": {"C": ["x", "y"], "D": null}, "E": []});
-        assert_eq!(text(&value, 0), "A: 1\nB:\n  C: x, y\n  D: not there\nE: none\n");
+        let value = json!({"A": 1, "B": {"C": ["x", "y"], "D": null}, "E": [], "F": ["a b", "c"]});
+        assert_eq!(
+            text(&value, 0),
+            "A: 1\nB:\n  C: x, y\n  D: not there\nE: none\nF:\n  a b\n  c\n"
+        );
     }
 }

@@ -1,3 +1,5 @@
+//! `sandbar inspect`.
+
 use sandbar_engine::{Engine, Kind};
 use serde_json::Value;
 

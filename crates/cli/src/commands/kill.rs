@@ -1,3 +1,5 @@
+//! `sandbar kill`.
+
 use sandbar_spec::SignalNumber;
 
 use super::each::each;

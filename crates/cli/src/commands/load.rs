@@ -1,3 +1,5 @@
+//! `sandbar load`.
+
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -16,9 +18,6 @@ pub(crate) struct Load {
     /// The archive; standard input if none
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Print no progress; there is none
-    #[arg(short, long, hide = true)]
-    quiet: bool,
 }
 
 impl Load {

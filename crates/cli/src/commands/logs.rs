@@ -1,3 +1,5 @@
+//! `sandbar logs`.
+
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;

@@ -1,3 +1,5 @@
+//! `sandbar ps`.
+
 use std::cmp::Reverse;
 
 use jiff::Timestamp;

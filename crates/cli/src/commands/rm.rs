@@ -1,3 +1,5 @@
+//! `sandbar rm`.
+
 use sandbar_engine::Kind;
 
 use super::each::each;

@@ -1,3 +1,5 @@
+//! `sandbar rmi`.
+
 use sandbar_engine::{Container, Engine};
 use sandbar_image::{ErrorKind, ImageId, Removal};
 

@@ -1,4 +1,8 @@
+//! `sandbar run`.
+
 use sandbar_engine::{Container, ContainerOptions, Engine, Kind, Source};
+use sandbar_image::ErrorKind;
+use sandbar_spec::ContainerState;
 
 use super::attached::{start_attached, tell};
 use crate::cli::Exit;
@@ -6,6 +10,7 @@ use crate::context::Context;
 use crate::failure::{Doing, Failure, Result};
 use crate::options::{ContainerArguments, Surroundings};
 use crate::output;
+use crate::terminal;
 
 /// Run a command in a new container
 #[derive(Debug, clap::Args)]
@@ -22,7 +27,10 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let interactive = self.container.is_interactive();
-        let options = self.container.resolve(&Surroundings::REAL)?;
+        let mut options = self.container.resolve(&Surroundings::REAL)?;
+        // A program may ask for the size before anybody could set it.
+        let size = terminal::size().filter(|_| options.terminal);
+        options.size = size.map(|size| (size.ws_row, size.ws_col));
         let action = format!("run {}", name_of(&options.source));
         let engine = context.engine()?;
         let container = create(&engine, &options, &action)?;
@@ -47,34 +55,39 @@ pub(super) fn name_of(source: &Source) -> String {
     }
 }
 
-/// Makes a container. If it is the image that is not there, the hint says so.
+/// Makes a container. If it is the image that is not there, that is said, and where images come from.
 pub(super) fn create(
     engine: &Engine,
     options: &ContainerOptions,
     action: &str,
 ) -> Result<Container> {
-    let failure = match engine.create_container(options).doing(action) {
+    let error = match engine.create_container(options) {
         Ok(container) => return Ok(container),
-        Err(failure) => failure,
+        Err(error) => error,
     };
-    let is_image_missing = failure.kind() == Some(Kind::NotFound)
-        && matches!(&options.source, Source::Image(name)
-            if engine.images().is_ok_and(|store| store.find(name).is_err()));
-    match is_image_missing {
-        true => Err(image_missing(failure)),
-        false => Err(failure),
-    }
+    // A pod or a container to be joined may be what was not found.
+    let missing = match &options.source {
+        Source::Image(name) if error.kind() == Kind::NotFound => engine
+            .images()
+            .is_ok_and(|store| {
+                store.find(name).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+            })
+            .then_some(name),
+        _ => None,
+    };
+    Err(match missing {
+        Some(name) => Failure::new(format!("cannot {action}: there is no image '{name}'"))
+            .hint("'sandbar load' and 'sandbar import' bring images in; see 'sandbar images'"),
+        None => Failure::of(action, error),
+    })
 }
 
-fn image_missing(failure: Failure) -> Failure {
-    failure.hint("'sandbar load' and 'sandbar import' bring images in, 'sandbar images' lists them")
-}
-
-/// A container that was to be removed after it ended, and never began, is removed now.
+/// A container that never began is removed: a name to be used again, and nothing to clean up. (One that is to
+/// be kept for another try is made by `create`.)
 fn undo(engine: &Engine, container: &Container, failure: Failure) -> Failure {
-    if container.config.auto_remove
-        && let Ok(now) = engine.container(container.config.id.as_str())
-        && !now.is_active()
+    if let Ok(now) = engine.container(container.config.id.as_str())
+        && (now.status.state == ContainerState::Created
+            || (now.config.auto_remove && !now.is_active()))
     {
         let _told_already = engine.remove_container(&now, true);
     }

@@ -1,3 +1,5 @@
+//! `sandbar start`.
+
 use super::attached::{start_attached, tell};
 use super::each::each;
 use crate::cli::Exit;

@@ -1,3 +1,5 @@
+//! `sandbar stop`.
+
 use super::each::each;
 use crate::cli::Exit;
 use crate::context::Context;

@@ -1,3 +1,5 @@
+//! `sandbar tag`.
+
 use sandbar_image::{Home, Reference};
 
 use crate::cli::Exit;

@@ -1,3 +1,5 @@
+//! `sandbar version`.
+
 use serde_json::{Value, json};
 
 use super::TextFormat;

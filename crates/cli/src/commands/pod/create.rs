@@ -1,3 +1,5 @@
+//! `sandbar pod create`.
+
 use sandbar_engine::PodOptions;
 use sandbar_spec::{NetworkMode, PodName, Shared};
 

@@ -1,3 +1,5 @@
+//! `sandbar pod inspect`.
+
 use serde_json::Value;
 
 use crate::cli::Exit;

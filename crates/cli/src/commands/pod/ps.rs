@@ -1,3 +1,5 @@
+//! `sandbar pod ps`.
+
 use std::cmp::Reverse;
 
 use jiff::Timestamp;

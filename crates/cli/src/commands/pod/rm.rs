@@ -1,3 +1,5 @@
+//! `sandbar pod rm`.
+
 use sandbar_engine::{Engine, Kind};
 
 use crate::cli::Exit;

@@ -1,3 +1,5 @@
+//! `sandbar pod start`.
+
 use crate::cli::Exit;
 use crate::commands::each::each;
 use crate::context::Context;

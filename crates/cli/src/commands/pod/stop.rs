@@ -1,3 +1,5 @@
+//! `sandbar pod stop`.
+
 use crate::cli::Exit;
 use crate::commands::each::each;
 use crate::context::Context;
