@@ -136,6 +136,7 @@ impl Engine {
             image_id: material.image_id.clone(),
             command: arguments.unwrap_or_default(),
             namespaces,
+            joined: placed.joined.clone(),
             rootfs: Rootfs::Overlay {
                 lower: material.layers.clone(),
                 upper: storage.join("upper"),
@@ -181,6 +182,7 @@ impl Engine {
                 uts: mode(pod.shared.uts),
                 pid: NamespaceMode::Private,
             },
+            joined: Vec::new(),
             rootfs: Rootfs::ReadOnly(layer),
             terminal: false,
             restart: RestartPolicy::No,
@@ -298,6 +300,12 @@ fn check(options: &ContainerOptions) -> Result<(), Error> {
     }
     if joins && (options.own_pod.hostname.is_some() || !options.own_pod.hosts.is_empty()) {
         return wrong("--hostname and --add-host belong to the pod: give them where it is made");
+    }
+    for (index, volume) in options.volumes.iter().enumerate() {
+        if options.volumes.iter().take(index).any(|other| other.target == volume.target) {
+            let message = format!("two volumes are to be seen at {}", volume.target.display());
+            return Err(Error::new(Kind::Invalid, message));
+        }
     }
     if !(-1000..=1000).contains(&options.oom_score) {
         return wrong("the OOM score must be from -1000 to 1000");

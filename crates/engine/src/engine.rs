@@ -36,6 +36,7 @@ impl Engine {
     /// # Errors
     /// What the store's directory gives.
     pub fn images(&self) -> Result<Store, Error> {
+        directories::ensure(&self.roots.images())?;
         let store = Store::open(&self.roots.images())?;
         pause_image::ensure(&store)?;
         Ok(store)

@@ -80,14 +80,15 @@ impl Engine {
 
     /// What the container joins must run; a pod's own pause is started with it.
     fn check_joined(&self, container: &Container) -> Result<(), Error> {
-        let of = &container.config.namespaces;
-        for mode in [&of.net, &of.ipc, &of.uts, &of.pid] {
-            let joined = match mode {
+        let config = &container.config;
+        let of = &config.namespaces;
+        let needed =
+            [&of.net, &of.ipc, &of.uts, &of.pid].into_iter().filter_map(|mode| match mode {
                 NamespaceMode::Container(id) => Some(id),
                 NamespaceMode::Pod if container.pod.implicit => container.pod.pause.as_ref(),
                 NamespaceMode::Pod | NamespaceMode::Private | NamespaceMode::Host => None,
-            };
-            let Some(id) = joined.filter(|&id| *id != container.config.id) else { continue };
+            });
+        for id in needed.chain(&config.joined).filter(|&id| *id != config.id) {
             let joined = self.container(id.as_str())?;
             if !joined.is_active() {
                 let name = &joined.config.name;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sandbar_cgroup::Hierarchy;
 use sandbar_network::Lingering;
-use sandbar_spec::control::Request;
+use sandbar_spec::control::{Reply, Request};
 use sandbar_spec::{NamespaceMode, PodConfig, PodId};
 use sandbar_supervisor::pod_cgroup;
 
@@ -12,7 +12,9 @@ use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::find::directories;
+use crate::lifecycle::wait_for_end;
 use crate::pod::Pod;
+use crate::supervision::{Reached, reach};
 use crate::{directories, find, names};
 
 /// How long what is killed may take to end.
@@ -40,14 +42,13 @@ impl Engine {
             return Err(find::not_found("container", container.config.name.as_str()));
         };
         check_removable(&pod, now, force)?;
-        if now.is_active() {
+        // One that is being started is not on record as running yet.
+        if force {
             self.stop_container(now, Some(0))?;
         }
-        if let Some(client) = sandbar_supervisor::Client::connect(&pod_directory.socket())? {
-            // One that has ended meanwhile has forgotten too.
-            if client.send(&Request::Forget { container: id.clone() }, &[]).is_ok() {
-                let _answered = client.receive()?;
-            }
+        let forget = Request::Forget { container: id.clone() };
+        if let Some((_, Reply::Failed { message, .. })) = self.ask(&pod.config, &forget)? {
+            return Err(Error::new(Kind::InUse, message));
         }
         self.unmake_container(&now.config);
         if pod.config.implicit && pod.containers.len() == 1 {
@@ -68,7 +69,7 @@ impl Engine {
             let message = format!("pod '{pod}' is running (container '{container}')");
             return Err(Error::new(Kind::InUse, message));
         }
-        if running.is_some() {
+        if force {
             self.stop_pod(pod, Some(0))?;
         }
         let lock = directories::lock(&self.roots.pod(&pod.config.id).lock())?;
@@ -93,9 +94,17 @@ impl Engine {
 
     /// Ends what lives of a pod and removes all that is named after it.
     pub(crate) fn clear_pod(&self, id: &PodId) -> Result<(), Error> {
-        // Its supervisor, if there is one, has nothing left to supervise: it ends, and its lock is free.
         let directory = self.roots.pod(id);
-        let lock = directories::lock(&directory.supervisor_lock())?;
+        let lock = loop {
+            match reach(&directory)? {
+                Reached::Lock(lock) => break lock,
+                // Whatever it was about to start is not wanted any more.
+                Reached::Supervisor(client) => {
+                    client.send(&Request::StopPod { timeout: Some(0) }, &[])?;
+                    wait_for_end(&client, false);
+                }
+            }
+        };
         self.end_cgroup(id)?;
         let config = Pod::read(&directory).ok().flatten();
         if let Some(pod) = &config {
@@ -178,7 +187,8 @@ fn check_removable(pod: &Pod, container: &Container, force: bool) -> Result<(), 
         let named = [&of.net, &of.ipc, &of.uts, &of.pid]
             .into_iter()
             .any(|mode| *mode == NamespaceMode::Container(id.clone()));
-        other.config.id != *id && (named || container.is_pause())
+        let joined = other.config.joined.contains(id);
+        other.config.id != *id && (named || joined || container.is_pause())
     };
     if let Some(other) = pod.containers.iter().find(joins) {
         let message = format!(

@@ -1,6 +1,7 @@
 //! The namespaces of a pod's sandbox, made by a thread that enters them and ends.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use sandbar_spec::{NetworkMode, PodConfig};
@@ -47,9 +48,11 @@ fn make(pod: &PodConfig) -> Result<SandboxNamespaces, Error> {
             rustix::system::sethostname(hostname.as_bytes())
                 .during("sethostname", || hostname.clone())?;
             if wanted.contains(Namespaces::NEWNET) {
-                // As Docker has it: a container that is not root may listen on port 80 of its own network.
-                let file = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
-                let _kernel_without_it_keeps_1024 = std::fs::write(file, "0");
+                // As Docker has it: who is not root may listen on port 80 of the pod's own network; as Podman
+                // has it: who lacks CAP_NET_RAW may ping. A kernel without one of them keeps its own rule.
+                let directory = Path::new("/proc/sys/net/ipv4");
+                let _kept = std::fs::write(directory.join("ip_unprivileged_port_start"), "0");
+                let _kept = std::fs::write(directory.join("ping_group_range"), "0 2147483647");
             }
             let open = |name: &str| {
                 let path = format!("/proc/thread-self/ns/{name}");

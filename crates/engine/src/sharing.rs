@@ -1,6 +1,6 @@
 //! Which pod a new container is in, and which namespaces it shares there.
 
-use sandbar_spec::{NamespaceMode, Namespaces, PodConfig};
+use sandbar_spec::{ContainerId, NamespaceMode, Namespaces, PodConfig};
 
 use crate::container::Container;
 use crate::engine::Engine;
@@ -15,6 +15,8 @@ const KINDS: [&str; 4] = ["net", "ipc", "uts", "pid"];
 pub(crate) struct Placed {
     /// The pod it joins; `None` for a pod of its own.
     pub(crate) pod: Option<Pod>,
+    /// The containers that it joins.
+    pub(crate) joined: Vec<ContainerId>,
     /// What it asked for, by kind, resolved; `None` where it leaves that to the pod.
     asked: [Option<NamespaceMode>; 4],
 }
@@ -24,6 +26,7 @@ impl Engine {
     pub(crate) fn place(&self, options: &ContainerOptions) -> Result<Placed, Error> {
         let mut pod: Option<Pod> = options.pod.as_deref().map(|name| self.pod(name)).transpose()?;
         let mut asked = [const { None }; 4];
+        let mut containers = Vec::new();
         let sharings = [&options.net, &options.ipc, &options.uts, &options.pid];
         for (index, sharing) in sharings.into_iter().enumerate() {
             let Some(sharing) = sharing else { continue };
@@ -36,6 +39,9 @@ impl Engine {
                     let container = self.container(name)?;
                     let mode = mode_of(&container, index);
                     must_run(&container, kind)?;
+                    if !containers.contains(&container.config.id) {
+                        containers.push(container.config.id.clone());
+                    }
                     (mode, Some(self.pod(container.pod.id.as_str())?))
                 }
             };
@@ -53,7 +59,7 @@ impl Engine {
                 *slot = Some(mode);
             }
         }
-        Ok(Placed { pod, asked })
+        Ok(Placed { pod, joined: containers, asked })
     }
 }
 

@@ -34,7 +34,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
             Error::new(Kind::Invalid, "a supervisor was started without its descriptors")
         })
     };
-    let (file, lock, client) = (next()?, next()?, next()?);
+    let (file, lock, listener, client) = (next()?, next()?, next()?, next()?);
     let mut namespaces = SandboxNamespaces::default();
     for kind in text(kinds).chars() {
         let slot = match kind {
@@ -57,6 +57,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     let engine = Engine::open(roots)?;
     let mut ended = sandbar_supervisor::run(Given {
         directory: engine.roots.pod(&id),
+        listener,
         first_client: Some(client),
         lock,
         namespaces,

@@ -3,11 +3,13 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::OpenTreeFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use sandbar_cgroup::{Hierarchy, Limits};
+use sandbar_spec::layout::PodDirectory;
 use sandbar_spec::{ContainerState, PodConfig};
 use sandbar_supervisor::{Client, supervisors_cgroup};
 use sandbar_sys::{During, MountAttributes, Program, set_mount_attributes};
@@ -19,14 +21,17 @@ use crate::pod::Pod;
 use crate::sandbox::Sandbox;
 use crate::supervise;
 
+/// How long a supervisor may take to end or to begin.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
 impl Engine {
     /// A connection to the pod's supervisor; `None` if there is none, and nothing of the pod lives.
     pub(crate) fn find_supervisor(&self, pod: &PodConfig) -> Result<Option<Client>, Error> {
-        if let Some(client) = Client::connect(&self.roots.pod(&pod.id).socket())? {
-            return Ok(Some(client));
-        }
         let directory = self.roots.pod(&pod.id);
-        let lock = directories::lock(&directory.supervisor_lock())?;
+        let lock = match reach(&directory)? {
+            Reached::Supervisor(client) => return Ok(Some(client)),
+            Reached::Lock(lock) => lock,
+        };
         match Pod::read(&directory)? {
             // One that was killed left something alive: another takes it over.
             Some(found) if has_life(&found) => {
@@ -39,11 +44,10 @@ impl Engine {
     /// A connection to the pod's supervisor, started if need be with the pod's sandbox.
     pub(crate) fn ensure_supervisor(&self, pod: &PodConfig) -> Result<Client, Error> {
         let directory = self.roots.pod(&pod.id);
-        if let Some(client) = Client::connect(&directory.socket())? {
-            return Ok(client);
-        }
-        // One that is ending holds its lock until all is cleaned up.
-        let lock = directories::lock(&directory.supervisor_lock())?;
+        let lock = match reach(&directory)? {
+            Reached::Supervisor(client) => return Ok(client),
+            Reached::Lock(lock) => lock,
+        };
         let Some(found) = Pod::read(&directory)? else {
             return Err(Error::new(Kind::NotFound, format!("pod '{}' is gone", pod.name)));
         };
@@ -69,6 +73,7 @@ impl Engine {
             Err(_) if adopts => Vec::new(),
             reserved => reserved?,
         };
+        let listener = sandbar_supervisor::listen(&self.roots.pod(&pod.id).socket())?;
         let (ours, theirs) = rustix::net::socketpair(
             AddressFamily::UNIX,
             SocketType::SEQPACKET,
@@ -88,7 +93,7 @@ impl Engine {
             Err(_) => None,
         };
         let mut descriptors = vec![null.as_fd(), null.as_fd(), null.as_fd()];
-        descriptors.extend([file.as_fd(), lock.as_fd(), theirs.as_fd()]);
+        descriptors.extend([file.as_fd(), lock.as_fd(), listener.as_fd(), theirs.as_fd()]);
         let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts];
         descriptors.extend(held.iter().copied().flatten().map(AsFd::as_fd));
         descriptors.extend(reservations.iter().map(AsFd::as_fd));
@@ -123,6 +128,35 @@ impl Engine {
         };
         program.start_detached().during("start", || "the pod's supervisor".into())?;
         Ok(Client::from(ours))
+    }
+}
+
+/// What there is of a pod's supervisor.
+pub(crate) enum Reached {
+    /// It lives, and this is a connection to it.
+    Supervisor(Client),
+    /// There is none, and while this is held there will be none.
+    Lock(OwnedFd),
+}
+
+/// Reaches the pod's supervisor, or makes sure that there is none. One that is ending, or about to begin, is
+/// waited for: it holds its lock until all is cleaned up, and listens before it begins.
+pub(crate) fn reach(directory: &PodDirectory) -> Result<Reached, Error> {
+    let deadline = Instant::now() + LONGEST_WAIT;
+    loop {
+        if let Some(client) = Client::connect(&directory.socket())? {
+            return Ok(Reached::Supervisor(client));
+        }
+        if let Some(lock) = directories::try_lock(&directory.supervisor_lock())? {
+            return Ok(Reached::Lock(lock));
+        }
+        if Instant::now() > deadline {
+            let lock = directory.supervisor_lock();
+            let message =
+                format!("the pod's supervisor neither answers nor ends ({})", lock.display());
+            return Err(Error::new(Kind::System, message));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

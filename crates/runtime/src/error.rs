@@ -73,6 +73,12 @@ impl Error {
         self.kind
     }
 
+    /// The error number, if a system call failed.
+    #[must_use]
+    pub fn errno(&self) -> Option<rustix::io::Errno> {
+        self.source.as_ref().map(Failure::errno)
+    }
+
     /// The error and its causes in one line.
     #[must_use]
     pub fn one_line(&self) -> String {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 use rustix::fs::{Mode, OFlags};
 use rustix::thread::LinkNameSpaceType;
-use sandbar_sys::{During, Namespaces, unshare};
+use sandbar_sys::{During, Namespaces, bring_up_loopback, unshare};
 
 use crate::error::{Error, Step};
 
@@ -46,5 +46,8 @@ pub(crate) fn enter(namespaces: &[LinuxNamespace]) -> Result<(), Error> {
             .during("setns", || format!("{kind:?}"))?;
     }
     unshare(new).during("unshare", || format!("{new:?}"))?;
+    if new.contains(Namespaces::NEWNET) {
+        bring_up_loopback().during("ioctl", || "SIOCSIFFLAGS lo up".into())?;
+    }
     Ok(())
 }

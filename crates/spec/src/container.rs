@@ -32,6 +32,9 @@ pub struct ContainerConfig {
     pub command: Vec<String>,
     /// Which namespaces it shares.
     pub namespaces: Namespaces,
+    /// The containers that it joined by name: they must run for it to start, and stay as long as it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<ContainerId>,
     /// Where its root filesystem comes from.
     pub rootfs: Rootfs,
     /// Whether it has a terminal.

@@ -73,7 +73,7 @@ impl std::os::fd::AsFd for Client {
 ///
 /// # Errors
 /// As bind(2) and listen(2).
-pub(crate) fn listen(path: &Path) -> Result<OwnedFd, Error> {
+pub fn listen(path: &Path) -> Result<OwnedFd, Error> {
     let fd = seqpacket()?;
     let (directory, name) = record::split(path);
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;

@@ -52,7 +52,7 @@ impl From<Failure> for Error {
 
 impl From<sandbar_runtime::Error> for Error {
     fn from(error: sandbar_runtime::Error) -> Self {
-        Self::new(error.one_line())
+        Self { errno: error.errno(), ..Self::new(error.one_line()) }
     }
 }
 

@@ -32,7 +32,7 @@ mod streams;
 mod supervisor;
 
 pub use cgroups::{container_cgroup, pod_cgroup, supervisors_cgroup};
-pub use client::Client;
+pub use client::{Client, listen};
 pub use error::Error;
 pub use log::{LogLine, StreamName};
 pub use namespaces::SandboxNamespaces;

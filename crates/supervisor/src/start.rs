@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use oci_spec::runtime::Spec;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use sandbar_runtime::{Container, Event, Kind, PidNamespace, Placement, Starting, Stdio};
 use sandbar_spec::control::{Failure, Reply};
 use sandbar_spec::layout::ContainerDirectory;
@@ -13,7 +14,7 @@ use sandbar_spec::{ContainerConfig, ContainerId, ContainerState, ExitCode, Names
 use sandbar_sys::During;
 
 use crate::log::{Log, StreamName};
-use crate::member::{Launch, Phase, Running};
+use crate::member::{Launch, Member, Phase, Running};
 use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Serial, Token};
 use crate::streams::{Stream, open_fifo};
@@ -34,12 +35,30 @@ impl Supervisor {
                 continue;
             }
             let Some(member) = self.members.get_mut(&id) else { continue };
-            if let Phase::Queued(client, input) = std::mem::replace(&mut member.phase, Phase::Idle)
-                && let Err(error) = self.launch(&id, client, input)
-            {
-                self.start_failed(&id, client, Failure::Other, &error.one_line());
+            let Phase::Queued(client, input) = std::mem::replace(&mut member.phase, Phase::Idle)
+            else {
+                continue;
+            };
+            let again = input.as_ref().and_then(|input| input.try_clone().ok());
+            match self.launch(&id, client, input) {
+                Ok(()) => {}
+                // Pause is just ending: when it is back, this one's turn comes.
+                Err(error) if error.errno() == Some(Errno::SRCH) && self.pause_is_ending(&id) => {
+                    if let Some(member) = self.members.get_mut(&id) {
+                        member.phase = Phase::Queued(client, again);
+                    }
+                }
+                Err(error) => self.start_failed(&id, client, Failure::Other, &error.one_line()),
             }
         }
+    }
+
+    /// Whether `id` joins a pause that has ended without that being noticed yet, and that will come back.
+    fn pause_is_ending(&self, id: &ContainerId) -> bool {
+        let pause = self.config.pause.as_ref().and_then(|pause| self.members.get(pause));
+        self.stopping.is_none()
+            && self.members.get(id).is_some_and(Member::joins_pause)
+            && pause.and_then(Member::running).is_some_and(|running| !running.asked_to_end)
     }
 
     /// Whether `id` joins pause's PID namespace and pause does not run yet; then pause is started, if the
@@ -58,12 +77,11 @@ impl Supervisor {
                 return false;
             }
         }
-        let joins = self.members.get(id).is_some_and(crate::member::Member::joins_pause);
+        let joins = self.members.get(id).is_some_and(Member::joins_pause);
         joins
-            && self
-                .members
-                .get(&pause)
-                .is_some_and(|member| matches!(member.phase, Phase::Starting(_)))
+            && self.members.get(&pause).is_some_and(|member| {
+                matches!(member.phase, Phase::Starting(_) | Phase::Restarting(_))
+            })
     }
 
     /// Clones a container's first process.
@@ -157,7 +175,7 @@ impl Supervisor {
             let Some(member) = self.members.get_mut(id) else { return };
             let Phase::Starting(launch) = &mut member.phase else { return };
             match launch.starting.next() {
-                Err(failure) if failure.errno() == rustix::io::Errno::AGAIN => return,
+                Err(failure) if failure.errno() == Errno::AGAIN => return,
                 Ok(Event::Told(text)) => launch.told.push(text),
                 Ok(Event::Terminal(terminal)) => {
                     if let Ok(stream) = Stream::terminal(terminal.as_fd(), &mut self.poll) {
@@ -280,7 +298,7 @@ impl Supervisor {
             .map(|(id, _)| id.clone())
             .collect();
         for id in due {
-            let joins_pause = self.members.get(&id).is_some_and(crate::member::Member::joins_pause);
+            let joins_pause = self.members.get(&id).is_some_and(Member::joins_pause);
             let pause_runs = self
                 .config
                 .pause
@@ -308,7 +326,7 @@ impl Supervisor {
             NamespaceMode::Private | NamespaceMode::Host => None,
         };
         let member = id.and_then(|id| self.members.get(id));
-        member.and_then(crate::member::Member::running).ok_or_else(|| {
+        member.and_then(Member::running).ok_or_else(|| {
             let name =
                 member.map_or_else(|| "pause".to_owned(), |member| member.config.name.to_string());
             Error::new(format!(

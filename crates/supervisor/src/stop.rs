@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
-use sandbar_spec::control::Reply;
+use sandbar_spec::control::{Failure, Reply};
 use sandbar_spec::{ContainerId, ExitCode};
 
 use crate::member::{Member, Phase, Waiter};
@@ -24,9 +24,13 @@ impl Supervisor {
                 self.give_up_restart(id);
                 self.reply(client, &Reply::Exited { code: ExitCode::Unknown, last: false }, &[]);
             }
-            Phase::Starting(_) | Phase::Queued(..) => {
+            Phase::Starting(_) => {
                 member.waiters.push(Waiter { client, printed: None });
                 member.end_wanted = Some(timeout);
+            }
+            Phase::Queued(..) => {
+                self.give_up_start(id);
+                self.reply(client, &Reply::Exited { code: ExitCode::Unknown, last: false }, &[]);
             }
             Phase::Idle => self.not_running(client),
         }
@@ -42,7 +46,8 @@ impl Supervisor {
             match &member.phase {
                 Phase::Running(_) => ask_to_end(member, timeout),
                 Phase::Restarting(_) => self.give_up_restart(&id),
-                Phase::Starting(_) | Phase::Queued(..) => member.end_wanted = Some(timeout),
+                Phase::Starting(_) => member.end_wanted = Some(timeout),
+                Phase::Queued(..) => self.give_up_start(&id),
                 Phase::Idle => {}
             }
         }
@@ -86,6 +91,14 @@ impl Supervisor {
             .and_then(|member| member.end_wanted.take().map(|timeout| ask_to_end(member, timeout)));
         if wanted.is_none() {
             self.stop_goes_on();
+        }
+    }
+
+    /// One that waits for pause waits no longer.
+    fn give_up_start(&mut self, id: &ContainerId) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        if let Phase::Queued(client, _) = std::mem::replace(&mut member.phase, Phase::Idle) {
+            self.start_failed(id, client, Failure::Other, "it was stopped before it ran");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::member::Member;
 use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Poll, Serial, Token};
 use crate::record::{read_record, replace_record};
-use crate::{Error, cgroups, client, shared_memory};
+use crate::{Error, cgroups, shared_memory};
 
 /// How long after the last thing it did a supervisor gives back the memory that it needed for it.
 const TIDY_AFTER: Duration = Duration::from_secs(1);
@@ -27,6 +27,8 @@ const TIDY_AFTER: Duration = Duration::from_secs(1);
 pub struct Given {
     /// The pod's directory.
     pub directory: PodDirectory,
+    /// Its control socket, listening: there before it lives, so that nobody is ever turned away.
+    pub listener: OwnedFd,
     /// The client that it was started for, connected.
     pub first_client: Option<OwnedFd>,
     /// The lock that says that it lives, held.
@@ -86,8 +88,7 @@ impl Ended {
 pub fn run(given: Given) -> Result<Ended, Error> {
     let config: PodConfig = read_record(&given.directory.config())?
         .ok_or_else(|| Error::new(format!("{} is gone", given.directory.config().display())))?;
-    let listener = client::listen(&given.directory.socket())?;
-    rustix::io::ioctl_fionbio(&listener, true).during("ioctl", || "FIONBIO".into())?;
+    rustix::io::ioctl_fionbio(&given.listener, true).during("ioctl", || "FIONBIO".into())?;
     let status: PodStatus = read_record(&given.directory.status())?.unwrap_or_default();
     let signals = SignalFd::new(&[Signal::CHILD]).during("signalfd", || "SIGCHLD".into())?;
     let mut supervisor = Supervisor {
@@ -95,7 +96,7 @@ pub fn run(given: Given) -> Result<Ended, Error> {
         config,
         status,
         poll: Poll::new()?,
-        listener,
+        listener: given.listener,
         hierarchy: Hierarchy::detect().ok(),
         namespaces: given.namespaces,
         members: BTreeMap::new(),

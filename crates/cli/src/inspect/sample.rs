@@ -52,6 +52,7 @@ pub(crate) fn container() -> Container {
     let pod = PodDirectory::at("/run/sandbar/pods/p".into());
     let directory: ContainerDirectory = pod.container(&id);
     let config = ContainerConfig {
+        joined: Vec::new(),
         id,
         name: "web".parse().unwrap(),
         pod: PodId::from_random([0xcd; 32]),
