@@ -261,6 +261,14 @@ fn linux() -> Linux {
     linux
 }
 
+/// Takes from a pause what it has no use for: capabilities, and ways to new privileges.
+pub(crate) fn bare(spec: &mut Spec) {
+    if let Some(mut process) = spec.process().clone() {
+        process.set_capabilities(Some(capabilities::none())).set_no_new_privileges(Some(true));
+        spec.set_process(Some(process));
+    }
+}
+
 /// The runtime configuration of the pause that a pod is made with: its program and nothing else.
 pub(crate) fn pause() -> Result<Spec, Error> {
     let mut user = User::default();

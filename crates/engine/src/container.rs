@@ -8,7 +8,7 @@ use sandbar_spec::{
     Address, ContainerConfig, ContainerId, ContainerState, ContainerStatus, ExitCode, PodConfig,
     PodStatus,
 };
-use sandbar_supervisor::{process_start, read_record};
+use sandbar_supervisor::{process_lives, process_start, read_record};
 
 use crate::error::{Error, Kind};
 use crate::log::Log;
@@ -96,7 +96,7 @@ fn true_status(
         let lives = match status.state {
             ContainerState::Created | ContainerState::Exited => return Ok(status),
             ContainerState::Running => {
-                status.pid.is_some_and(|pid| process_start(pid) == status.pid_start)
+                status.pid.is_some_and(|pid| process_lives(pid, status.pid_start))
             }
             ContainerState::Restarting => false,
         };

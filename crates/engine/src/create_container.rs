@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use oci_spec::runtime::Spec;
 use sandbar_spec::{
     ContainerConfig, ContainerId, ContainerName, ContainerStatus, Limits, NamespaceMode,
-    Namespaces, PodConfig, PodId, RestartPolicy, Rootfs, SignalNumber,
+    Namespaces, NetworkMode, PodConfig, PodId, RestartPolicy, Rootfs, SignalNumber,
 };
 use sandbar_supervisor::replace_record;
 
@@ -115,12 +115,16 @@ impl Engine {
         if material.is_pause && placed.pod.is_none() {
             namespaces.pid = NamespaceMode::Private;
         }
-        if placed.pod.is_none() && pod.network == sandbar_spec::NetworkMode::Host {
-            namespaces.net = NamespaceMode::Host;
+        if placed.pod.is_none() && pod.network == NetworkMode::None {
+            // Its pod's network is what it asked for.
+            namespaces.net = NamespaceMode::Pod;
         }
         let storage = self.roots.storage_of(&id);
         let directory = self.roots.pod(&pod.id);
-        let spec = self.bundle(options, &material.defaults, (pod, &directory), &namespaces)?;
+        let mut spec = self.bundle(options, &material.defaults, (pod, &directory), &namespaces)?;
+        if material.is_pause {
+            bundle::bare(&mut spec);
+        }
         let arguments = spec.process().as_ref().and_then(|process| process.args().clone());
         let stop_signal = match (options.stop_signal, &material.defaults.stop_signal) {
             (Some(signal), _) => signal,
@@ -165,7 +169,7 @@ impl Engine {
         let storage = self.roots.storage_of(&id);
         let mode = |shared| if shared { NamespaceMode::Pod } else { NamespaceMode::Private };
         let net = match pod.network {
-            sandbar_spec::NetworkMode::Host => NamespaceMode::Host,
+            NetworkMode::Host => NamespaceMode::Host,
             _ => mode(pod.shared.net),
         };
         let config = ContainerConfig {
@@ -207,8 +211,6 @@ impl Engine {
         let storage = self.roots.storage_of(&config.id);
         directories::make(directory.path())?;
         let write = || -> Result<(), Error> {
-            let names = self.roots.container_names();
-            names::claim(&names, "container", config.name.as_str(), directory.path())?.keep();
             directories::make(&directory.mount_point())?;
             directories::ensure(&self.roots.storage())?;
             directories::make(&storage)?;
@@ -220,6 +222,9 @@ impl Engine {
             directories::make_file(&config.log_path)?;
             replace_record(&directory.bundle(), spec)?;
             replace_record(&directory.config(), config)?;
+            // Last, so that whoever has a name can be found by it.
+            let names = self.roots.container_names();
+            names::claim(&names, "container", config.name.as_str(), directory.path())?.keep();
             Ok(())
         };
         match write() {

@@ -47,9 +47,9 @@ impl Engine {
         if self.roots.pods().is_dir() {
             return Ok(());
         }
-        directories::ensure(&self.roots.run_root)?;
+        directories::ensure(&self.roots.root)?;
         // Who comes second waits for the first: the directory is there only when the sweep is over.
-        let lock = directories::lock(&self.roots.run_root.join("lock"))?;
+        let lock = directories::lock(&self.roots.root.join("lock"))?;
         if !self.roots.pods().is_dir() {
             sweep::after_reboot(&self.roots)?;
             directories::ensure(&self.roots.pods())?;

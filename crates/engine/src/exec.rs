@@ -67,7 +67,7 @@ impl Engine {
             Some(Packet { message: Reply::Started { pid, told }, descriptors }) => {
                 Ok(Exec { client, pid, told, terminal: descriptors.into_iter().next() })
             }
-            Some(Packet { message: Reply::Failed { kind, message }, .. }) => {
+            Some(Packet { message: Reply::Failed { kind, message, .. }, .. }) => {
                 Err(Error::answered(kind, message))
             }
             _ => Err(not_running()),
@@ -83,7 +83,7 @@ impl Exec {
     pub fn wait(self) -> Result<ExitCode, Error> {
         match self.client.receive()? {
             Some(Packet { message: Reply::Exited { code, .. }, .. }) => Ok(code),
-            Some(Packet { message: Reply::Failed { kind, message }, .. }) => {
+            Some(Packet { message: Reply::Failed { kind, message, .. }, .. }) => {
                 Err(Error::answered(kind, message))
             }
             // The supervisor, or the whole pod, ended: nobody saw how.

@@ -68,8 +68,8 @@ impl Engine {
                     let terminal = descriptors.into_iter().next();
                     return Ok((Started { pid, told, terminal }, client));
                 }
-                Reply::Failed { kind, message } => {
-                    wait_for_end(&client, !container.pod.implicit);
+                Reply::Failed { kind, message, last } => {
+                    wait_for_end(&client, !last);
                     return Err(Error::answered(kind, message));
                 }
                 Reply::Done | Reply::Exited { .. } => break,
@@ -130,7 +130,7 @@ impl Engine {
             Some((_, Reply::Failed { kind: sandbar_spec::control::Failure::NotRunning, .. })) => {
                 Ok(())
             }
-            Some((_, Reply::Failed { kind, message })) => Err(Error::answered(kind, message)),
+            Some((_, Reply::Failed { kind, message, .. })) => Err(Error::answered(kind, message)),
             Some((client, Reply::Exited { last, .. })) => {
                 wait_for_end(&client, !last);
                 Ok(())
@@ -153,7 +153,7 @@ impl Engine {
             Some((_, Reply::Done)) => Ok(()),
             Some((_, Reply::Failed { kind: sandbar_spec::control::Failure::NotRunning, .. }))
             | None => Err(not_running()),
-            Some((_, Reply::Failed { kind, message })) => Err(Error::answered(kind, message)),
+            Some((_, Reply::Failed { kind, message, .. })) => Err(Error::answered(kind, message)),
             Some(_) => Err(Error::new(Kind::System, "the pod's supervisor answers out of turn")),
         }
     }
@@ -175,7 +175,7 @@ impl Engine {
             }
             match self.ask(&container.pod, &request)? {
                 Some((_, Reply::Exited { code, .. })) => return Ok(code),
-                Some((_, Reply::Failed { kind, message })) => {
+                Some((_, Reply::Failed { kind, message, .. })) => {
                     return Err(Error::answered(kind, message));
                 }
                 Some(_) => {}
@@ -204,7 +204,7 @@ impl Engine {
                 .into_iter()
                 .next()
                 .ok_or_else(|| Error::new(Kind::System, "the pod's supervisor sent no terminal")),
-            Some(Packet { message: Reply::Failed { kind, message }, .. }) => {
+            Some(Packet { message: Reply::Failed { kind, message, .. }, .. }) => {
                 Err(Error::answered(kind, message))
             }
             _ => Err(Error::new(Kind::System, "the pod's supervisor is gone")),
@@ -217,7 +217,7 @@ impl Engine {
     /// What the supervisor answers.
     pub fn stop_pod(&self, pod: &Pod, timeout: Option<u32>) -> Result<(), Error> {
         match self.ask(&pod.config, &Request::StopPod { timeout })? {
-            Some((_, Reply::Failed { kind, message })) => Err(Error::answered(kind, message)),
+            Some((_, Reply::Failed { kind, message, .. })) => Err(Error::answered(kind, message)),
             Some((client, _)) => {
                 wait_for_end(&client, false);
                 Ok(())

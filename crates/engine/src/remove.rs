@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use sandbar_cgroup::Hierarchy;
+use sandbar_cgroup::{CgroupPath, Hierarchy};
 use sandbar_network::Lingering;
 use sandbar_spec::control::{Reply, Request};
 use sandbar_spec::{NamespaceMode, PodConfig, PodId};
-use sandbar_supervisor::pod_cgroup;
+use sandbar_supervisor::{container_cgroup, pod_cgroup};
 
 use crate::container::Container;
 use crate::engine::Engine;
@@ -43,12 +43,18 @@ impl Engine {
         };
         check_removable(&pod, now, force)?;
         // One that is being started is not on record as running yet.
-        if force {
-            self.stop_container(now, Some(0))?;
+        if force && self.stop_container(now, Some(0)).is_err() {
+            // No supervisor can be had: it is ended without one.
+            self.end_cgroup(&container_cgroup(&pod.config.id, id)?)?;
         }
         let forget = Request::Forget { container: id.clone() };
-        if let Some((_, Reply::Failed { message, .. })) = self.ask(&pod.config, &forget)? {
-            return Err(Error::new(Kind::InUse, message));
+        match self.ask(&pod.config, &forget) {
+            Ok(Some((_, Reply::Failed { message, .. }))) => {
+                return Err(Error::new(Kind::InUse, message));
+            }
+            // Who does not answer does not remember either.
+            Err(error) if !force => return Err(error),
+            _ => {}
         }
         self.unmake_container(&now.config);
         if pod.config.implicit && pod.containers.len() == 1 {
@@ -69,8 +75,9 @@ impl Engine {
             let message = format!("pod '{pod}' is running (container '{container}')");
             return Err(Error::new(Kind::InUse, message));
         }
-        if force {
-            self.stop_pod(pod, Some(0))?;
+        if force && self.stop_pod(pod, Some(0)).is_err() {
+            // No supervisor can be had: it is ended without one.
+            self.end_cgroup(&pod_cgroup(&pod.config.id)?)?;
         }
         let lock = directories::lock(&self.roots.pod(&pod.config.id).lock())?;
         self.clear_pod(&pod.config.id)?;
@@ -105,7 +112,7 @@ impl Engine {
                 }
             }
         };
-        self.end_cgroup(id)?;
+        self.end_cgroup(&pod_cgroup(id)?)?;
         let config = Pod::read(&directory).ok().flatten();
         if let Some(pod) = &config {
             for container in &pod.containers {
@@ -117,8 +124,11 @@ impl Engine {
                 directories::remove(&self.roots.storage_of(&container))?;
             }
         }
-        self.disconnect(id)?;
-        self.release(id)?;
+        // Whoever may not change the network has not made any.
+        match self.disconnect(id) {
+            Err(error) if error.kind() != Kind::NoNetwork => return Err(error),
+            _ => self.release(id)?,
+        }
         if let Some(pod) = config {
             names::release(&self.roots.pod_names(), pod.config.name.as_str(), directory.path());
         }
@@ -127,10 +137,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every process in a pod's cgroup and removes it.
-    pub(crate) fn end_cgroup(&self, id: &PodId) -> Result<(), Error> {
+    /// Ends every process in a cgroup of ours and removes it.
+    fn end_cgroup(&self, path: &CgroupPath) -> Result<(), Error> {
         let Ok(hierarchy) = Hierarchy::detect() else { return Ok(()) };
-        let cgroup = hierarchy.open(&pod_cgroup(id)?);
+        let cgroup = hierarchy.open(path);
         if !cgroup.exists() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Which pod a new container is in, and which namespaces it shares there.
 
-use sandbar_spec::{ContainerId, NamespaceMode, Namespaces, PodConfig};
+use sandbar_spec::{ContainerId, NamespaceMode, Namespaces, NetworkMode, PodConfig};
 
 use crate::container::Container;
 use crate::engine::Engine;
@@ -68,9 +68,11 @@ impl Placed {
     /// pod shares; in that of a container that it joined, what was named and nothing more.
     pub(crate) fn namespaces(&self, pod: &PodConfig, explicit: bool) -> Namespaces {
         let shared = [pod.shared.net, pod.shared.ipc, pod.shared.uts, pod.shared.pid];
+        let host_network = pod.network == NetworkMode::Host;
         let mode = |index: usize| -> NamespaceMode {
             match self.asked.get(index).cloned().flatten() {
                 Some(mode) => mode,
+                None if explicit && index == 0 && host_network => NamespaceMode::Host,
                 None if explicit && shared.get(index) == Some(&true) => NamespaceMode::Pod,
                 None => NamespaceMode::Private,
             }

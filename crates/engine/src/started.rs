@@ -42,7 +42,7 @@ impl Ending {
                     wait_for_end(&self.client, !last);
                     code
                 }
-                Reply::Failed { kind, message } => return Err(Error::answered(kind, message)),
+                Reply::Failed { kind, message, .. } => return Err(Error::answered(kind, message)),
                 Reply::Done | Reply::Started { .. } => {
                     return Err(Error::new(
                         Kind::System,

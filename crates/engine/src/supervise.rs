@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
+use rustix::process::DumpableBehavior;
 use sandbar_spec::{NetworkMode, PodId};
 use sandbar_supervisor::{Given, SandboxNamespaces};
-use sandbar_sys::take_inherited;
+use sandbar_sys::{During, take_inherited};
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
@@ -51,6 +52,10 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     // Open until the very end: closing them could make others wait (sandbar_network::Lingering).
     let _lingering = some(lingering)?;
     sandbar_sys::unblock_signals();
+    // Its children hold copies of all it has until they execute, in namespaces that containers see: none of
+    // those may look into them (CVE-2016-9962). Executing makes a process accessible again.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .during("prctl", || "PR_SET_DUMPABLE 0".into())?;
     // Shown by ps and top, where the kernel would show the number of a descriptor.
     let _shown = rustix::thread::set_name(c"sandbar-supervi");
     let remover = remover(&roots)?;

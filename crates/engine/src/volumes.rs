@@ -24,7 +24,7 @@ impl Engine {
                 if !path.exists() {
                     return Err(wrong(format!("{} is not there on the host", path.display())));
                 }
-                ("bind", path.clone(), vec!["rbind".to_owned(), "rprivate".to_owned()])
+                ("bind", path.clone(), bound())
             }
             VolumeSource::Named(name) => {
                 let name: sandbar_spec::PodName =
@@ -34,7 +34,7 @@ impl Engine {
                     let mode = rustix::fs::Mode::from_raw_mode(0o755);
                     let _mode_kept_private_if_refused = rustix::fs::chmod(&path, mode);
                 }
-                ("bind", path, vec!["rbind".to_owned(), "rprivate".to_owned()])
+                ("bind", path, bound())
             }
             VolumeSource::Tmpfs(options) => {
                 let mut all = vec!["nosuid".to_owned(), "nodev".to_owned(), "mode=1777".to_owned()];
@@ -53,6 +53,11 @@ impl Engine {
             .build()
             .map_err(bundle::incomplete)
     }
+}
+
+/// How a directory of the host is mounted: its devices and its programs' set-user-ID bits are the host's own.
+fn bound() -> Vec<String> {
+    ["rbind", "rprivate", "nosuid", "nodev"].map(str::to_owned).into()
 }
 
 /// The path without `.` and `..`; one that would cover what the runtime itself mounts is refused.

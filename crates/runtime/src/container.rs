@@ -52,11 +52,15 @@ impl Container {
             }
             Stdio::Descriptors(_) => None,
         };
+        let directory = process.cwd();
+        root.make_directory(directory)
+            .during("mkdir", || format!("{} in the root filesystem", directory.display()))
+            .step(|| format!("make the working directory {}", directory.display()))?;
         self.restrict(&root)?;
         rootfs::pivot(&root)?;
         drop(root);
         let process = Process { spec: process, stdio: self.stdio, seccomp: self.seccomp };
-        process.execute(&Root::current()?, slave)
+        process.execute(&Root::current()?, slave, reporter)
     }
 
     fn enter_namespaces(&self) -> Result<(), Error> {

@@ -1,14 +1,15 @@
 //! The device nodes and links of a container's `/dev`, made in the tmpfs that we mounted there.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, makedev};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, makedev};
 use rustix::io::Errno;
 use sandbar_sys::During;
 
 use crate::error::{Error, Kind, Step};
+use crate::root::{Links, Root};
 
 /// The devices that every container has (runtime-spec, "Default Devices").
 const DEFAULT: [(&str, u32, u32); 6] = [
@@ -42,6 +43,21 @@ pub(crate) fn make(dev: BorrowedFd<'_>, more: &[LinuxDevice]) -> Result<(), Erro
         rustix::fs::symlinkat(target, dev, name).during("symlinkat", || format!("/dev/{name}"))?;
     }
     Ok(())
+}
+
+/// The container's own null device, open; `None` if it has none.
+pub(crate) fn null(root: &Root) -> Option<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let null = root.open(Path::new("/dev/null"), flags, Links::Refuse).ok()?;
+    is_null(null.as_fd()).then_some(null)
+}
+
+/// Whether an open file is the null device, wherever it lies.
+pub(crate) fn is_null(file: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3)
+    })
 }
 
 /// What a device of the specification must be: checked before anything is made.

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit};
 use sandbar_sys::During;
 
-use crate::error::{Error, Kind, Step};
+use crate::error::{Error, Kind};
 use crate::report::Reporter;
 
 /// What needs the host's `/proc`: the OOM score, clamped to what this process may set.
@@ -30,32 +30,31 @@ pub(crate) fn apply_before_namespaces(
     }
 }
 
-/// Sets the limits; a hard limit that may not be raised is an error, for it was asked for by name.
-pub(crate) fn apply_rlimits(spec: &ProcessSpec) -> Result<(), Error> {
+/// Sets the limits. One that may not be raised so far is raised as far as it may be, and told.
+pub(crate) fn apply_rlimits(spec: &ProcessSpec, reporter: &Reporter) -> Result<(), Error> {
     for limit in spec.rlimits().as_deref().unwrap_or_default() {
-        if limit.soft() > limit.hard() {
+        let (kind, soft, hard) = (limit.typ(), limit.soft(), limit.hard());
+        if soft > hard {
             let message = format!(
-                "process.rlimits {}: the soft limit {} is above the hard limit {}",
-                limit.typ(),
-                limit.soft(),
-                limit.hard()
+                "process.rlimits {kind}: the soft limit {soft} is above the hard limit {hard}"
             );
             return Err(Error::new(Kind::InvalidSpec, message));
         }
-        let wanted = Rlimit { current: number(limit.soft()), maximum: number(limit.hard()) };
-        match rustix::process::setrlimit(resource(limit.typ()), wanted) {
-            Ok(()) => {}
-            Err(errno @ Errno::PERM) => {
-                let step = || format!("raise the limit {} to {}", limit.typ(), limit.hard());
-                return Err(errno)
-                    .during("setrlimit", || format!("{} (needs CAP_SYS_RESOURCE)", limit.typ()))
-                    .step(step);
+        let wanted = Rlimit { current: number(soft), maximum: number(hard) };
+        let set = |limit| rustix::process::setrlimit(resource(kind), limit);
+        match set(wanted) {
+            Err(Errno::PERM) => {
+                let highest = rustix::process::getrlimit(resource(kind)).maximum;
+                let current = highest.map_or(number(soft), |highest| Some(highest.min(soft)));
+                set(Rlimit { current, maximum: highest })
+                    .during("setrlimit", || format!("{kind} {highest:?}"))?;
+                let highest =
+                    highest.map_or_else(|| "unlimited".into(), |highest| highest.to_string());
+                reporter.tell(&format!(
+                    "the limit {kind} can't be raised above {highest} without CAP_SYS_RESOURCE"
+                ));
             }
-            Err(errno) => {
-                return Err(errno)
-                    .during("setrlimit", || format!("{} {}", limit.typ(), limit.hard()))
-                    .map_err(Error::from);
-            }
+            done => done.during("setrlimit", || format!("{kind} {hard}"))?,
         }
     }
     Ok(())

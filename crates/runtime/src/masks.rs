@@ -3,10 +3,11 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use sandbar_sys::{During, MountAttributes, set_mount_attributes};
 
+use crate::devices;
 use crate::error::{Error, Kind, Step};
 use crate::mounts::{clone_at, file_system};
 use crate::root::{Covers, Links, Root};
@@ -90,11 +91,7 @@ fn null_device(root: &Root) -> Result<OwnedFd, Error> {
         .open(Path::new("/dev/null"), OFlags::PATH, Links::Refuse)
         .during("openat2", || "/dev/null in the container".into())
         .step(|| "mask paths".into())?;
-    let stat = rustix::fs::fstat(&null).during("fstat", || "/dev/null".into())?;
-    let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
-    if FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-        && (major, minor) == (1, 3)
-    {
+    if devices::is_null(null.as_fd()) {
         Ok(null)
     } else {
         Err(Error::new(Kind::Hostile, "/dev/null in the container is not the null device"))

@@ -39,6 +39,9 @@ pub(crate) fn attach(
     links: Links,
 ) -> Result<(), Error> {
     let target = root.mount_point(place, covers, links)?;
+    if links == Links::Follow {
+        refuse_kernel_file_system(target.as_fd(), place)?;
+    }
     rustix::mount::move_mount(
         mount,
         "",
@@ -47,6 +50,21 @@ pub(crate) fn attach(
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
     )
     .during("move_mount", || place.display().to_string())?;
+    Ok(())
+}
+
+/// A link of the image's must not lead a volume over what the kernel shows and containers trust
+/// (CVE-2019-16884).
+fn refuse_kernel_file_system(target: BorrowedFd<'_>, place: &Path) -> Result<(), Error> {
+    // linux/magic.h: proc, sysfs, devpts, mqueue, cgroup2, cgroup.
+    const KERNELS: [u64; 6] = [0x9fa0, 0x6265_6572, 0x1cd1, 0x1980_0202, 0x6367_7270, 0x0027_e0eb];
+    let kind =
+        rustix::fs::fstatfs(target).during("fstatfs", || place.display().to_string())?.f_type;
+    if u64::try_from(kind).is_ok_and(|kind| KERNELS.contains(&kind)) {
+        let message =
+            format!("{}: the image leads it into a file system of the kernel's", place.display());
+        return Err(Error::new(Kind::Hostile, message));
+    }
     Ok(())
 }
 

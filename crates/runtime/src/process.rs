@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Kind};
 use crate::report::Reporter;
 use crate::root::Root;
-use crate::{limits, privileges, program, seccomp, terminal};
+use crate::{devices, limits, privileges, program, seccomp, terminal};
 
 /// A process's standard input, output and error.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Process {
             Stdio::Terminal => Some(terminal::open(&root, &self.spec, reporter)?),
             Stdio::Descriptors(_) => None,
         };
-        self.execute(&root, slave)
+        self.execute(&root, slave, reporter)
     }
 
     /// The last steps, in the container's root: descriptors, identity, privileges, program.
@@ -65,11 +65,22 @@ impl Process {
         self,
         root: &Root,
         terminal: Option<OwnedFd>,
+        reporter: &Reporter,
     ) -> Result<Infallible, Error> {
         let (identity, home) = crate::user::resolve(root, self.spec.user())?;
         match (&self.stdio, terminal) {
             (Stdio::Descriptors(fds), _) => {
-                for fd in fds {
+                let null = devices::null(root);
+                let own = |fd: &OwnedFd| match &null {
+                    // The host's null device is the host's: its mode and owner could be changed through it.
+                    Some(null) if devices::is_null(fd.as_fd()) => null.try_clone(),
+                    _ => fd.try_clone(),
+                };
+                let [input, output, error] = fds;
+                let fds = [own(input), own(output), own(error)];
+                let [input, output, error] = fds.map(|fd| fd.during("dup", String::new));
+                let fds = [input?, output?, error?];
+                for fd in &fds {
                     hand_to_user(fd.as_fd(), &identity);
                 }
                 terminal::set_stdio(fds.each_ref().map(AsFd::as_fd))?;
@@ -86,7 +97,7 @@ impl Process {
         let umask = self.spec.user().umask().unwrap_or(0o022);
         let restricted = self.spec.no_new_privileges().unwrap_or(false);
 
-        limits::apply_rlimits(&self.spec)?;
+        limits::apply_rlimits(&self.spec, reporter)?;
         sandbar_sys::mark_close_on_exec_from(3).during("close_range", || "3 and up".into())?;
         // Without no-new-privileges a filter needs CAP_SYS_ADMIN, which the next step gives up.
         if self.seccomp && !restricted {
@@ -96,6 +107,8 @@ impl Process {
         program::enter_directory(self.spec.cwd())?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask & 0o777));
         let program = program::find(arguments, &environment)?;
+        rustix::process::set_parent_process_death_signal(None)
+            .during("prctl", || "PR_SET_PDEATHSIG none".into())?;
         if self.seccomp && restricted {
             seccomp::load_default()?;
         }

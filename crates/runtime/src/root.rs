@@ -1,7 +1,9 @@
 //! The container's root filesystem, by descriptor: nothing in it is ever reached by a path of the host's.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
@@ -12,6 +14,17 @@ use crate::error::{Error, Kind, Step};
 
 /// The largest file of an image that is read at all (`/etc/passwd`, `/etc/group`), in bytes.
 const LARGEST_FILE: u64 = 10 << 20;
+
+/// How many links that lead nowhere are followed, as the kernel does.
+const MOST_LINKS: usize = 40;
+
+/// What came of making a path.
+enum Made {
+    /// It is there, or can't be.
+    Done(Result<OwnedFd, Errno>),
+    /// A link in it leads to this path, which is not there.
+    Link(PathBuf),
+}
 
 /// A container's root directory.
 #[derive(Debug)]
@@ -99,8 +112,57 @@ impl Root {
         Err(Error::new(Kind::InvalidSpec, message))
     }
 
-    /// Makes `path`, whose last component is missing, and its parents.
+    /// Makes the directory `path` and its parents where they are not there, as the container itself would.
+    pub(crate) fn make_directory(&self, path: &Path) -> Result<(), Errno> {
+        match self.open(path, OFlags::PATH, Links::Follow) {
+            Err(Errno::NOENT) => self.make(path, Covers::Directory, Links::Follow).map(drop),
+            opened => opened.map(drop),
+        }
+    }
+
+    /// Makes `path`, whose last component is missing, and its parents. A link that leads nowhere is followed,
+    /// inside the root, and what it names is made.
     fn make(&self, path: &Path, covers: Covers, links: Links) -> Result<OwnedFd, Errno> {
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            match self.make_here(&path, covers, links) {
+                Made::Done(made) => return made,
+                Made::Link(to) => path = to,
+            }
+        }
+        Err(Errno::LOOP)
+    }
+
+    fn make_here(&self, path: &Path, covers: Covers, links: Links) -> Made {
+        let mut reached = PathBuf::from("/");
+        match self.make_from(path, covers, links, &mut reached) {
+            Err(Errno::EXIST) if links == Links::Follow => match self.link_at(&reached) {
+                Some(target) => {
+                    let rest = path.strip_prefix(&reached).unwrap_or(Path::new(""));
+                    Made::Link(clean(
+                        &reached.parent().unwrap_or(Path::new("/")).join(target).join(rest),
+                    ))
+                }
+                None => Made::Done(Err(Errno::EXIST)),
+            },
+            made => Made::Done(made),
+        }
+    }
+
+    /// What the link at `path` names.
+    fn link_at(&self, path: &Path) -> Option<PathBuf> {
+        let parent = self.open(path.parent()?, OFlags::PATH, Links::Follow).ok()?;
+        let target = rustix::fs::readlinkat(&parent, path.file_name()?, Vec::new()).ok()?;
+        Some(OsString::from_vec(target.into_bytes()).into())
+    }
+
+    fn make_from(
+        &self,
+        path: &Path,
+        covers: Covers,
+        links: Links,
+        reached: &mut PathBuf,
+    ) -> Result<OwnedFd, Errno> {
         let names: Vec<_> = path
             .components()
             .filter_map(|component| match component {
@@ -108,11 +170,10 @@ impl Root {
                 _ => None,
             })
             .collect();
-        let mut reached = PathBuf::from("/");
-        let mut parent = self.open(&reached, OFlags::PATH, links)?;
+        let mut parent = self.open(reached, OFlags::PATH, links)?;
         for (index, name) in names.iter().enumerate() {
             reached.push(name);
-            let next = match self.open(&reached, OFlags::PATH, links) {
+            parent = match self.open(reached, OFlags::PATH, links) {
                 Err(Errno::NOENT) => {
                     let last = index + 1 == names.len();
                     if last && covers == Covers::File {
@@ -122,11 +183,10 @@ impl Root {
                     } else {
                         rustix::fs::mkdirat(&parent, *name, Mode::from_raw_mode(0o755))?;
                     }
-                    self.open(&reached, OFlags::PATH, links)?
+                    self.open(reached, OFlags::PATH, links)?
                 }
                 opened => opened?,
             };
-            parent = next;
         }
         Ok(parent)
     }
@@ -167,6 +227,21 @@ impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// A path without `.` and `..`.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
 }
 
 /// Whether an open file is a directory.

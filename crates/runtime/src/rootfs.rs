@@ -54,11 +54,15 @@ impl Rootfs {
             Self::Directory(directory) => clone_tree(directory, Bind::Tree).step(step)?,
             Self::Overlay { .. } => self.overlay(place).step(step)?,
         };
-        // Propagation of the directory's own mount must not carry the container's mounts outside.
-        let private =
-            MountAttributes { propagation: MountAttributes::PRIVATE, ..MountAttributes::default() };
-        set_mount_attributes(mount.as_fd(), private, true)
-            .during("mount_setattr", || "private".into())?;
+        // Propagation of the directory's own mount must not carry the container's mounts outside, and an
+        // image's device nodes are no devices: a container's are those of its /dev.
+        let own = MountAttributes {
+            set: MountAttributes::NODEV,
+            propagation: MountAttributes::PRIVATE,
+            ..MountAttributes::default()
+        };
+        set_mount_attributes(mount.as_fd(), own, true)
+            .during("mount_setattr", || "private, nodev".into())?;
         rustix::mount::move_mount(
             mount.as_fd(),
             "",

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
 use sandbar_sys::{Child, CloneOptions, During, Failure, clone_child, default_signals};
 
@@ -120,6 +120,9 @@ fn spawn(
         // The parent's handlers and mask mean nothing here, and SIGPIPE is the program's to choose.
         default_signals();
         let failed = enter_cgroups(&placement.cgroup_tasks).and_then(|()| {
+            // Until it executes it is nobody's but its starter's: it does not outlive that half made.
+            set_parent_process_death_signal(Some(Signal::KILL))
+                .during("prctl", || "PR_SET_PDEATHSIG SIGKILL".into())?;
             rustix::process::setsid().during("setsid", String::new)?;
             body(&reporter)
         });

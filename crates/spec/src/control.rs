@@ -100,6 +100,9 @@ pub enum Reply {
         kind: Failure,
         /// Why, in one line.
         message: String,
+        /// As in [`Reply::Exited`].
+        #[serde(default)]
+        last: bool,
     },
 }
 

@@ -9,7 +9,7 @@ use sandbar_spec::{ContainerId, ContainerState, ContainerStatus, ExitCode};
 use crate::log::{Log, StreamName};
 use crate::member::{Phase, Running};
 use crate::poll::Token;
-use crate::record::process_start;
+use crate::record::process_lives;
 use crate::streams::Stream;
 use crate::supervisor::Supervisor;
 use crate::{Error, read_record};
@@ -89,5 +89,5 @@ fn living_process(status: &ContainerStatus) -> Option<(Pid, OwnedFd)> {
     let pid = Pid::from_raw(number)?;
     // First the descriptor, then the comparison: what it refers to can't change any more.
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    (process_start(number)? == status.pid_start?).then_some((pid, pidfd))
+    process_lives(number, status.pid_start).then_some((pid, pidfd))
 }

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use sandbar_spec::control::{Failure, Reply, Request};
 
+use crate::member::Member;
 use crate::packet::{self, Packet};
 use crate::poll::{Serial, Token};
 use crate::supervisor::Supervisor;
@@ -69,6 +70,7 @@ impl Supervisor {
     pub(crate) fn fail(&mut self, serial: Serial, kind: Failure, message: impl Into<String>) {
         // Cut to what fits a packet, whatever is in it.
         let message: String = message.into().chars().take(800).collect();
-        self.reply(serial, &Reply::Failed { kind, message }, &[]);
+        let last = !self.members.values().any(Member::is_active);
+        self.reply(serial, &Reply::Failed { kind, message, last }, &[]);
     }
 }

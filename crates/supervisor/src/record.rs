@@ -68,6 +68,14 @@ pub fn process_start(pid: i32) -> Option<u64> {
     fields.nth(18)?.parse().ok()
 }
 
+/// Whether the process `pid` is the one that began at `start`, and lives: one that has let go of its
+/// namespaces is ending, even if it can be seen a little longer.
+#[must_use]
+pub fn process_lives(pid: i32, start: Option<u64>) -> bool {
+    let begun = process_start(pid);
+    begun.is_some() && begun == start && std::fs::read_link(format!("/proc/{pid}/ns/mnt")).is_ok()
+}
+
 /// A path's directory and last name.
 pub(crate) fn split(path: &Path) -> (&Path, &OsStr) {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));

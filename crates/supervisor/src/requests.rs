@@ -44,6 +44,9 @@ impl Supervisor {
         if let Err(error) = self.know(id) {
             return self.fail(client, Failure::Other, error.one_line());
         }
+        if self.stopping.is_some() {
+            return self.fail(client, Failure::Other, "the pod is being stopped");
+        }
         let Some(member) = self.members.get_mut(id) else { return };
         match &member.phase {
             Phase::Running(running) => {

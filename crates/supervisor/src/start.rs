@@ -100,6 +100,8 @@ impl Supervisor {
         let entry = match &self.hierarchy {
             Some(hierarchy) => {
                 let path = cgroups::container_cgroup(&self.config.id, id)?;
+                // Of a start that was cut short together with the supervisor that made it.
+                self.clear_cgroup(id);
                 let created = hierarchy.create(&path, &cgroups::limits(&config.limits)?)?;
                 told.extend(created.told.iter().map(ToString::to_string));
                 Some(created.cgroup.entry()?)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, pidfd_send_signal};
 use sandbar_spec::control::{Failure, Reply};
-use sandbar_spec::{ContainerId, ExitCode};
+use sandbar_spec::{ContainerId, ContainerState, ExitCode};
 
 use crate::member::{Member, Phase, Waiter};
 use crate::poll::Serial;
@@ -21,8 +21,8 @@ impl Supervisor {
                 ask_to_end(member, timeout);
             }
             Phase::Restarting(_) => {
+                member.waiters.push(Waiter { client, printed: None });
                 self.give_up_restart(id);
-                self.reply(client, &Reply::Exited { code: ExitCode::Unknown, last: false }, &[]);
             }
             Phase::Starting(_) => {
                 member.waiters.push(Waiter { client, printed: None });
@@ -74,12 +74,15 @@ impl Supervisor {
         if others {
             return;
         }
-        if let Some(member) = pause.and_then(|pause| self.members.get_mut(&pause)) {
-            match &member.phase {
-                Phase::Running(running) if !running.asked_to_end => ask_to_end(member, None),
-                Phase::Restarting(_) => member.phase = Phase::Idle,
-                _ => {}
+        let Some(pause) = pause else { return };
+        match self.members.get_mut(&pause) {
+            Some(member) if member.running().is_some_and(|running| !running.asked_to_end) => {
+                ask_to_end(member, None);
             }
+            Some(member) if matches!(member.phase, Phase::Restarting(_)) => {
+                self.give_up_restart(&pause);
+            }
+            _ => {}
         }
     }
 
@@ -105,6 +108,7 @@ impl Supervisor {
     fn give_up_restart(&mut self, id: &ContainerId) {
         if let Some(member) = self.members.get_mut(id) {
             member.phase = Phase::Idle;
+            member.status.state = ContainerState::Exited;
             self.let_go(id);
         }
     }
