@@ -82,7 +82,7 @@ impl ImageDefaults {
 /// Merges `NAME=value` lists: later ones win, the order of first mention is kept.
 pub(crate) fn merge_environment(lists: [&[String]; 3]) -> Vec<String> {
     let mut merged: Vec<String> = Vec::new();
-    // What has no value is nobody's (CVE: the host's own value is never copied).
+    // What has no value is nobody's: the host's own value is never copied (security.md, row 12).
     for variable in lists.into_iter().flatten().filter(|variable| variable.contains('=')) {
         let name = variable.split('=').next().unwrap_or_default();
         let same = |other: &&mut String| {
@@ -249,15 +249,23 @@ fn mount(target: &str, kind: &str, source: &str, options: &[&str]) -> Result<Mou
         .map_err(incomplete)
 }
 
+/// The directories in which each CPU counts how often it was too hot: a clock that tells of neighbours.
+fn thermal_throttle() -> Vec<String> {
+    let cpus = std::fs::read_dir("/sys/devices/system/cpu").into_iter().flatten().flatten();
+    let paths = cpus.map(|cpu| cpu.path().join("thermal_throttle"));
+    paths.filter(|path| path.is_dir()).map(|path| path.display().to_string()).collect()
+}
+
 /// The masks, and nothing that the supervisor fills in.
 fn linux() -> Linux {
-    let strings = |paths: &[&str]| Some(paths.iter().map(|&path| path.to_owned()).collect());
+    let strings = |paths: &[&str]| paths.iter().map(|&path| path.to_owned()).collect::<Vec<_>>();
+    let masked = [strings(&MASKED), thermal_throttle()].concat();
     let mut linux = Linux::default();
     linux
         .set_namespaces(None)
         .set_resources(None::<LinuxResources>)
-        .set_masked_paths(strings(&MASKED))
-        .set_readonly_paths(strings(&READ_ONLY));
+        .set_masked_paths(Some(masked))
+        .set_readonly_paths(Some(strings(&READ_ONLY)));
     linux
 }
 

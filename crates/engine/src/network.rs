@@ -7,8 +7,10 @@ use sandbar_spec::{Address, NetworkMode, PodConfig, PodId, PortMapping};
 use sandbar_supervisor::{read_record, replace_record};
 
 use crate::container::Container;
+use crate::directories;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
+use crate::roots::Roots;
 
 impl Engine {
     /// Leases an address for a new pod and writes it down.
@@ -18,7 +20,10 @@ impl Engine {
         }
         let bridge = Bridge::default();
         let subnet = bridge.subnet();
-        let ip = Leases::open(&self.roots.leases(), subnet)?.acquire(pod.id.as_str())?;
+        if let Some(parent) = Roots::leases().parent() {
+            directories::ensure(parent)?;
+        }
+        let ip = Leases::open(&Roots::leases(), subnet)?.acquire(pod.id.as_str())?;
         let address = Address {
             ip,
             prefix: subnet.prefix(),
@@ -32,10 +37,10 @@ impl Engine {
 
     /// Gives a pod's address back.
     pub(crate) fn release(&self, pod: &PodId) -> Result<(), Error> {
-        if !self.roots.leases().is_dir() {
+        if !Roots::leases().is_dir() {
             return Ok(());
         }
-        Leases::open(&self.roots.leases(), Bridge::default().subnet())?.release(pod.as_str())?;
+        Leases::open(&Roots::leases(), Bridge::default().subnet())?.release(pod.as_str())?;
         Ok(())
     }
 

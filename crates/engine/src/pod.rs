@@ -46,7 +46,9 @@ impl Pod {
             let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            containers.extend(Container::read(directory, &id, &config, address.as_ref())?);
+            // One whose records are broken hides no other; `pod rm -f` clears it.
+            let container = Container::read(directory, &id, &config, address.as_ref());
+            containers.extend(container.unwrap_or_default());
         }
         containers.sort_by_key(|container| container.config.created_at);
         Ok(Some(Self { config, status, address, containers }))

@@ -51,9 +51,9 @@ impl Roots {
         PodDirectory::at(self.pods().join(id.as_str()))
     }
 
-    /// Addresses in use.
-    pub(crate) fn leases(&self) -> PathBuf {
-        self.run_root.join("addresses")
+    /// Addresses in use: the bridge is the host's, so all roots share them.
+    pub(crate) fn leases() -> PathBuf {
+        PathBuf::from("/run/sandbar/addresses")
     }
 
     /// The names of pods, each a link to its pod.

@@ -75,7 +75,7 @@ impl Rootfs {
         Ok(Root::at(mount))
     }
 
-    /// A detached overlay. `lowerdir+` (Linux 6.7) takes any number of layers; a kernel before it refuses the
+    /// A detached overlay. `lowerdir+` (Linux 6.8) takes any number of layers; a kernel before it refuses the
     /// option, some only when the file system is made, and gets all layers in one page of options.
     fn overlay(&self, place: &Path) -> Result<OwnedFd, Failure> {
         match self.overlay_of_layers() {

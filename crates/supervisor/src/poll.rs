@@ -18,7 +18,7 @@ pub(crate) type Serial = u32;
 pub(crate) enum Token {
     /// The control socket.
     Listener,
-    /// SIGCHLD, SIGTERM.
+    /// SIGCHLD.
     Signals,
     /// A connected client.
     Client(Serial),
