@@ -90,9 +90,17 @@ fn message(error: &clap::Error) -> String {
             Some(ContextValue::String(option)) => option.split_whitespace().next(),
             _ => None,
         };
+        let source = source.to_string();
+        // A reason of the standard library's does not name what it is about.
+        let source = match error.get(ContextKind::InvalidValue) {
+            Some(ContextValue::String(value)) if !source.contains(value.as_str()) => {
+                format!("'{value}': {source}")
+            }
+            _ => source,
+        };
         return match option.filter(|option| option.starts_with('-')) {
             Some(option) => format!("{option}: {source}"),
-            None => source.to_string(),
+            None => source,
         };
     }
     let text = error.to_string();

@@ -60,18 +60,26 @@ impl Engine {
         if !options.terminal {
             descriptors.extend(stdio);
         }
-        let client = self.find_supervisor(&container.pod)?.ok_or_else(not_running)?;
-        let (container, terminal) = (container.config.id.clone(), options.terminal);
-        client.send(&Request::Exec { container, terminal }, &descriptors)?;
-        match client.receive()? {
-            Some(Packet { message: Reply::Started { pid, told }, descriptors }) => {
-                Ok(Exec { client, pid, told, terminal: descriptors.into_iter().next() })
+        let request =
+            Request::Exec { container: container.config.id.clone(), terminal: options.terminal };
+        // A supervisor that is just ending, or was just killed, does not answer: the next one does.
+        for _ in 0..4 {
+            let client = self.find_supervisor(&container.pod)?.ok_or_else(not_running)?;
+            if client.send(&request, &descriptors).is_err() {
+                continue;
             }
-            Some(Packet { message: Reply::Failed { kind, message, .. }, .. }) => {
-                Err(Error::answered(kind, message))
+            match client.receive()? {
+                Some(Packet { message: Reply::Started { pid, told }, descriptors }) => {
+                    let terminal = descriptors.into_iter().next();
+                    return Ok(Exec { client, pid, told, terminal });
+                }
+                Some(Packet { message: Reply::Failed { kind, message, .. }, .. }) => {
+                    return Err(Error::answered(kind, message));
+                }
+                _ => {}
             }
-            _ => Err(not_running()),
         }
+        Err(Error::new(Kind::System, "the pod's supervisor does not answer"))
     }
 }
 

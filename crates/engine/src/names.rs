@@ -92,6 +92,16 @@ pub(crate) fn release(names: &Path, name: &str, owner: &Path) {
     }
 }
 
+/// Gives up every name that something below `owner` has.
+pub(crate) fn release_below(names: &Path, owner: &Path) {
+    for entry in std::fs::read_dir(names).into_iter().flatten().flatten() {
+        if std::fs::read_link(entry.path()).is_ok_and(|has| has.starts_with(owner)) {
+            // Gone already is as good.
+            let _unlinked = rustix::fs::unlink(entry.path());
+        }
+    }
+}
+
 impl Claim {
     /// The name is its owner's until it is released.
     pub(crate) fn keep(mut self) {

@@ -119,10 +119,17 @@ impl Engine {
                 self.unmake_container(&container.config);
             }
         }
+        let mut broken = config.is_none();
         for container in directories(&directory.containers()) {
             if let Ok(container) = container.parse() {
                 directories::remove(&self.roots.storage_of(&container))?;
+                broken = true;
             }
+        }
+        if broken {
+            // Whose names these are their records no longer say.
+            names::release_below(&self.roots.container_names(), directory.path());
+            names::release_below(&self.roots.pod_names(), directory.path());
         }
         // Whoever may not change the network has not made any.
         match self.disconnect(id) {

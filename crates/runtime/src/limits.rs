@@ -50,8 +50,10 @@ pub(crate) fn apply_rlimits(spec: &ProcessSpec, reporter: &Reporter) -> Result<(
                     .during("setrlimit", || format!("{kind} {highest:?}"))?;
                 let highest =
                     highest.map_or_else(|| "unlimited".into(), |highest| highest.to_string());
+                let name = kind.to_string().to_lowercase();
+                let name = name.strip_prefix("rlimit_").unwrap_or(&name);
                 reporter.tell(&format!(
-                    "the limit {kind} can't be raised above {highest} without CAP_SYS_RESOURCE"
+                    "the limit {name} can't be raised above {highest} without CAP_SYS_RESOURCE"
                 ));
             }
             done => done.during("setrlimit", || format!("{kind} {hard}"))?,

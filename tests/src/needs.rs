@@ -1,0 +1,84 @@
+//! What a test needs of the machine it runs on.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Something that not every machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// nginx.
+    Nginx,
+    /// The web application of `examples/blog`, built.
+    Blog,
+    /// util-linux's `setsid --ctty`, for terminals.
+    Setsid,
+    /// Perl, with Debian's perl-base.
+    Perl,
+    /// The cgroup controller for memory.
+    MemoryController,
+    /// The cgroup controller for numbers of processes.
+    PidsController,
+    /// The cgroup controller for processors.
+    CpuController,
+}
+
+impl Need {
+    /// Why a test with these needs can't run here, if it can't.
+    pub(crate) fn missing(needs: &[Self]) -> Option<String> {
+        if !rustix::process::geteuid().is_root() {
+            return Some("it needs root".to_owned());
+        }
+        if !Path::new("/bin/busybox").exists() {
+            return Some("it needs /bin/busybox (Debian's busybox-static)".to_owned());
+        }
+        if !runs("nft", &["--version"]) {
+            return Some("it needs nft (Debian's nftables)".to_owned());
+        }
+        if !runs("unshare", &["--net", "--mount", "nft", "list", "tables"]) {
+            return Some("it needs namespaces, and nftables in the kernel".to_owned());
+        }
+        needs.iter().find(|need| !need.is_there()).map(|need| need.why().to_owned())
+    }
+
+    fn is_there(self) -> bool {
+        match self {
+            Self::Nginx => Path::new("/usr/sbin/nginx").exists(),
+            Self::Blog => crate::node::beside_sandbar("blog").exists(),
+            Self::Setsid => runs("setsid", &["--version"]),
+            Self::Perl => runs("perl", &["-MSocket", "-e", "1"]),
+            Self::MemoryController => has_controller("memory"),
+            Self::PidsController => has_controller("pids"),
+            Self::CpuController => has_controller("cpu"),
+        }
+    }
+
+    fn why(self) -> &'static str {
+        match self {
+            Self::Nginx => "it needs nginx",
+            Self::Blog => "it needs examples/blog: cargo build -p blog first",
+            Self::Setsid => "it needs setsid (util-linux)",
+            Self::Perl => "it needs perl",
+            Self::MemoryController => "it needs the cgroup controller 'memory'",
+            Self::PidsController => "it needs the cgroup controller 'pids'",
+            Self::CpuController => "it needs the cgroup controller 'cpu'",
+        }
+    }
+}
+
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Whether the machine's cgroups, of either version, limit this.
+fn has_controller(name: &str) -> bool {
+    let v2 = fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    let v1 = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    v2.split_whitespace().any(|it| it == name)
+        || v1.lines().any(|line| {
+            line.contains(" - cgroup ")
+                && line.rsplit(' ').next().is_some_and(|all| all.split(',').any(|it| it == name))
+        })
+}

@@ -1,0 +1,198 @@
+//! Published ports: who reaches them, and what happens when they are taken.
+
+use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
+
+use sandbar_tests::{Node, SOON, get, living, tests, until};
+
+tests! {
+    a_port_is_reached_from_the_node_at_all_its_addresses_and_from_pods,
+    a_port_at_one_address_is_reached_there_alone,
+    a_udp_port_is_reached [Perl],
+    two_protocols_have_a_port_each,
+    a_port_that_a_program_of_the_host_has_is_refused_and_nothing_is_left,
+    a_port_that_a_pod_has_is_refused_and_names_it,
+    of_ten_pods_that_want_one_port_one_gets_it,
+    ports_come_back_after_stop_and_start,
+    a_host_program_can_have_the_port_when_the_pod_is_gone,
+    what_no_port_can_be_is_refused,
+}
+
+const SERVE: &str = "mkdir -p /srv; hostname >/srv/index.html; exec httpd -f -p 80 -h /srv";
+
+fn serves(node: &Node, name: &str, ports: &str) {
+    node.says(&format!("run -d --name {name} --hostname {name} {ports} busybox sh -c"))
+        .with([SERVE])
+        .ok();
+    let address = node.address(name);
+    until("that it serves", SOON, || get(&format!("{address}:80"), "/"));
+}
+
+fn body(address: &str) -> Option<String> {
+    get(address, "/").map(|answer| answer.body)
+}
+
+fn a_port_is_reached_from_the_node_at_all_its_addresses_and_from_pods(node: &Node) {
+    node.has_busybox();
+    serves(node, "web", "-p 8080:80");
+    for address in ["127.0.0.1", Node::ADDRESS, "127.0.0.2"] {
+        assert_eq!(body(&format!("{address}:8080")).as_deref(), Some("web\n"), "{address}");
+    }
+    let gateway =
+        node.inspect("web")["NetworkSettings"]["Gateway"].as_str().unwrap_or("").to_owned();
+    assert_eq!(body(&format!("{gateway}:8080")).as_deref(), Some("web\n"), "{gateway}");
+
+    node.says("run -d --name other busybox sleep 1000").ok();
+    for (address, port) in
+        [(node.address("web"), 80), (Node::ADDRESS.to_owned(), 8080), (gateway, 8080)]
+    {
+        // The pod itself, too, by way of its own published port.
+        for client in ["other", "web"] {
+            let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address} {port}");
+            let got = node.sandbar(["exec", client, "sh", "-c", &ask]).ok();
+            assert!(got.ends_with("\r\n\r\nweb\n"), "{address}:{port} from {client}: {got}");
+        }
+    }
+    let ports = node.inspect("web")["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"].clone();
+    assert_eq!(ports, "8080");
+    node.says("rm -f web other").ok();
+}
+
+fn a_port_at_one_address_is_reached_there_alone(node: &Node) {
+    node.has_busybox();
+    serves(node, "one", "-p 127.0.0.1:8080:80");
+    serves(node, "two", "-p 192.0.2.1:8080:80");
+    assert_eq!(body("127.0.0.1:8080").as_deref(), Some("one\n"));
+    assert_eq!(body("192.0.2.1:8080").as_deref(), Some("two\n"));
+    assert_eq!(body("127.0.0.2:8080"), None);
+    node.says("rm -f one two").ok();
+}
+
+fn a_udp_port_is_reached(node: &Node) {
+    let script = "socket(S, PF_INET, SOCK_DGRAM, 0) && bind(S, sockaddr_in(5353, INADDR_ANY)) or die; \
+                  while ($from = recv(S, $text, 16, 0)) { send(S, $text, 0, $from) }";
+    let run = node.says("run -d --name echo -p 5300:5353/udp --rootfs / perl -MSocket -e");
+    run.with([script]).ok();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    until("an echo", SOON, || {
+        socket.send_to(b"hello", "127.0.0.1:5300").ok()?;
+        let mut buffer = [0; 16];
+        let (length, from) = socket.recv_from(&mut buffer).ok()?;
+        assert_eq!(from.to_string(), "127.0.0.1:5300", "the answer comes from whom was asked");
+        (buffer[..length] == *b"hello").then_some(())
+    });
+    node.says("rm -f echo").ok();
+}
+
+fn two_protocols_have_a_port_each(node: &Node) {
+    node.has_busybox();
+    serves(node, "tcp", "-p 8080:80");
+    node.says("run -d --name udp -p 8080:80/udp busybox sleep 1000").ok();
+    assert!(node.says("ps").ok().contains("0.0.0.0:8080->80/udp"));
+    assert_eq!(body("127.0.0.1:8080").as_deref(), Some("tcp\n"));
+    node.says("rm -f tcp udp").ok();
+}
+
+fn a_port_that_a_program_of_the_host_has_is_refused_and_nothing_is_left(node: &Node) {
+    node.has_busybox();
+    let listener = TcpListener::bind("0.0.0.0:8080").expect("a listener");
+    node.says("run -d --rm --name a -p 8080:80 busybox sleep 1000")
+        .refused(125, &["8080", "choose"]);
+    assert_eq!(node.says("ps -aq").ok(), "");
+    node.says("pod create --name p -p 8080:80").run();
+    node.says("pod start p").run();
+    let processes = living();
+    assert!(processes.is_empty(), "{processes:?}");
+    node.says("pod rm -f p").ok();
+    drop(listener);
+    let local = TcpListener::bind("127.0.0.1:8081").expect("a listener");
+    node.says("run -d --rm --name a -p 8081:80 busybox sleep 1000").refused(125, &["8081"]);
+    drop(local);
+    let datagrams = UdpSocket::bind("0.0.0.0:8082").expect("a socket");
+    node.says("run -d --rm --name a -p 8082:80/udp busybox sleep 1000").refused(125, &["8082"]);
+    drop(datagrams);
+    node.says("run -d --rm --name a -p 8080:80 -p 8081:81 busybox sleep 1000").ok();
+    node.says("rm -f a").ok();
+}
+
+fn a_port_that_a_pod_has_is_refused_and_names_it(node: &Node) {
+    node.has_busybox();
+    serves(node, "first", "-p 8080:80");
+    let second = "run -d --rm --name second -p 8081:80 -p 8080:80 busybox sleep 1000";
+    node.says(second).refused(125, &["8080", "first"]);
+    node.says("run -d --rm --name second -p 127.0.0.1:8080:80 busybox sleep 1000")
+        .refused(125, &["8080"]);
+    assert_eq!(node.says("ps -aq").ok().lines().count(), 1);
+    assert_eq!(body("127.0.0.1:8080").as_deref(), Some("first\n"), "the first is not disturbed");
+    node.says("rm -f first").ok();
+    node.says(second).ok();
+    node.says("rm -f second").ok();
+}
+
+fn of_ten_pods_that_want_one_port_one_gets_it(node: &Node) {
+    node.has_busybox();
+    for round in 0..3 {
+        let run = || node.says("run -d --rm -p 8080:80 busybox sleep 1000").run().exit_code();
+        let outcomes: Vec<i32> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..10).map(|_| scope.spawn(run)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a thread")).collect()
+        });
+        assert_eq!(
+            outcomes.iter().filter(|&&code| code == 0).count(),
+            1,
+            "round {round}: {outcomes:?}"
+        );
+        assert_eq!(
+            outcomes.iter().filter(|&&code| code == 125).count(),
+            9,
+            "round {round}: {outcomes:?}"
+        );
+        let left = node.says("ps -aq").ok();
+        assert_eq!(left.lines().count(), 1, "{left}");
+        node.sandbar(["rm", "-f", left.trim_end()]).ok();
+    }
+}
+
+fn ports_come_back_after_stop_and_start(node: &Node) {
+    node.has_busybox();
+    serves(node, "web", "-p 8080:80");
+    let address = node.address("web");
+    for _ in 0..3 {
+        node.says("stop -t 0 web").ok();
+        assert_eq!(body("127.0.0.1:8080"), None);
+        node.says("start web").ok();
+        until("an answer", SOON, || body("127.0.0.1:8080").filter(|it| it == "web\n"));
+        assert_eq!(node.address("web"), address);
+    }
+    node.says("rm -f web").ok();
+}
+
+fn a_host_program_can_have_the_port_when_the_pod_is_gone(node: &Node) {
+    node.has_busybox();
+    serves(node, "web", "-p 8080:80");
+    let taken = TcpListener::bind("0.0.0.0:8080");
+    assert!(taken.is_err(), "a program of the host could take a published port");
+    node.says("rm -f web").ok();
+    drop(TcpListener::bind("0.0.0.0:8080").expect("a free port"));
+}
+
+fn what_no_port_can_be_is_refused(node: &Node) {
+    node.has_busybox();
+    for (port, word) in [
+        ("80", "HOST:CONTAINER"),
+        ("0:80", "1 to 65535"),
+        ("65536:80", "1 to 65535"),
+        ("8080:80/sctp", "tcp or udp"),
+        ("::1:8080:80", "port"),
+        ("nowhere:8080:80", "IPv4"),
+    ] {
+        node.sandbar(["run", "--rm", "-p", port, "busybox", "true"])
+            .refused(125, &["-p", port, word]);
+    }
+    node.says("run --rm -p 8080:80 -p 8080:81 busybox true").refused(125, &["8080"]);
+    node.says("run --rm --net none -p 8080:80 busybox true").refused(125, &["--network"]);
+    node.says("run -d --name a busybox sleep 1000").ok();
+    node.says("run --rm --net container:a -p 8080:80 busybox true").refused(125, &["-p", "pod"]);
+    node.says("rm -f a").ok();
+}

@@ -1,0 +1,143 @@
+//! Debian's packages: what is missing is installed, and nothing that it brings is started.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use rustix::process::geteuid;
+
+use crate::shell;
+
+/// A package, and the program by which its presence is seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) program: &'static str,
+}
+
+impl Package {
+    pub(crate) const BUSYBOX: Self = Self { name: "busybox-static", program: "busybox" };
+    pub(crate) const NGINX: Self = Self { name: "nginx-light", program: "nginx" };
+    pub(crate) const NFTABLES: Self = Self { name: "nftables", program: "nft" };
+    pub(crate) const IPROUTE: Self = Self { name: "iproute2", program: "ip" };
+    pub(crate) const PROCPS: Self = Self { name: "procps", program: "ps" };
+    pub(crate) const UTIL_LINUX: Self = Self { name: "util-linux", program: "unshare" };
+    pub(crate) const PODMAN: Self = Self { name: "podman", program: "podman" };
+    pub(crate) const CRUN: Self = Self { name: "crun", program: "crun" };
+    pub(crate) const NETAVARK: Self = Self { name: "netavark", program: "netavark" };
+
+    fn is_missing(&self) -> bool {
+        program(self.program).is_none()
+    }
+}
+
+/// Where a program is, in the usual folders or those of `PATH`.
+pub(crate) fn program(name: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/podman"];
+    std::env::split_paths(&path)
+        .chain(usual.iter().map(Into::into))
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Installs those that are missing.
+pub(crate) fn install(packages: &[Package]) -> Result<()> {
+    let missing: Vec<_> =
+        packages.iter().filter(|package| package.is_missing()).map(|it| it.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    if program("apt-get").is_none() {
+        bail!("missing: {names} (Debian's names); install them, there is no apt-get here to do it");
+    }
+    if !geteuid().is_root() {
+        bail!("missing: {names}; run 'apt-get install {names}' as root, or this as root");
+    }
+    let before = listeners()?;
+    if !shell::succeeds(apt_get().args(["install", "--simulate"]).args(&missing)) {
+        shell::show_and_run(apt_get().arg("update"))?;
+    }
+    let arguments = ["install", "--yes", "--no-install-recommends"];
+    if shell::show_and_run(apt_get().args(arguments).args(&missing)).is_err() {
+        // A list of some age names versions that are gone.
+        shell::show_and_run(apt_get().arg("update"))?;
+        shell::show_and_run(apt_get().args(arguments).args(&missing))?;
+    }
+    if missing.contains(&Package::NGINX.name) {
+        keep_down("nginx")?;
+    }
+    let after = listeners()?;
+    let new: Vec<_> = after.difference(&before).map(String::as_str).collect();
+    if !new.is_empty() {
+        println!("note: since the installation something new listens: {}", new.join(", "));
+    }
+    Ok(())
+}
+
+/// An apt-get that asks nothing and whose packages start nothing: for them the machine is in single-user mode
+/// (runlevel(8)), and systemd is not there (`SYSTEMD_OFFLINE` of systemctl(1)).
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.arg("--quiet=2").envs([
+        ("DEBIAN_FRONTEND", "noninteractive"),
+        ("RUNLEVEL", "1"),
+        ("SYSTEMD_OFFLINE", "1"),
+    ]);
+    command
+}
+
+/// Has a service that was just installed not start with the machine.
+fn keep_down(service: &str) -> Result<()> {
+    if Path::new("/run/systemd/system").exists() {
+        shell::show_and_run(Command::new("systemctl").args(["disable", "--now", service]))?;
+    }
+    Ok(())
+}
+
+/// What listens for TCP on this network, as the kernel's tables have it (proc_pid_net(5)).
+fn listeners() -> Result<BTreeSet<String>> {
+    const LISTEN: &str = "0A";
+    let mut found = BTreeSet::new();
+    for table in ["/proc/self/net/tcp", "/proc/self/net/tcp6"] {
+        // Without IPv6 there is no second table.
+        if let Ok(text) = fs::read_to_string(table) {
+            let rows = text.lines().skip(1).map(|row| row.split_whitespace().collect::<Vec<_>>());
+            found.extend(rows.filter_map(|row| match row.as_slice() {
+                [_, address, _, state, ..] if *state == LISTEN => port(address),
+                _ => None,
+            }));
+        }
+    }
+    Ok(found)
+}
+
+/// `0100007F:1F90` is port 8080.
+fn port(address: &str) -> Option<String> {
+    let (_, port) = address.split_once(':')?;
+    Some(format!("port {}", u16::from_str_radix(port, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_listener_is_seen() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = format!("port {}", listener.local_addr().unwrap().port());
+        assert!(listeners().unwrap().contains(&port));
+        drop(listener);
+        assert!(!listeners().unwrap().contains(&port));
+    }
+
+    #[test]
+    fn what_is_there_is_not_installed() {
+        let package = Package { name: "no-such-package", program: "sh" };
+        install(&[package]).unwrap();
+    }
+}
