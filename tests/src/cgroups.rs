@@ -14,6 +14,9 @@ use crate::until::Patience;
 /// Where they are mounted on every machine.
 const TOP: &str = "/sys/fs/cgroup";
 
+/// What their names begin with, before the id of the process that made them and a number.
+const NAME: &str = "sandbar-tests-";
+
 /// A mounted hierarchy.
 #[derive(Debug, Clone)]
 pub(crate) struct Hierarchy {
@@ -92,7 +95,7 @@ impl NodeCgroups {
     pub(crate) fn make() -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("sandbar-tests-{}-{number}", std::process::id());
+        let name = format!("{NAME}{}-{number}", std::process::id());
         let made = Self { name, hierarchies: Hierarchy::all() };
         for hierarchy in &made.hierarchies {
             let directory = hierarchy.point.join(&made.name);
@@ -110,6 +113,21 @@ impl NodeCgroups {
             }
         }
         Ok(made)
+    }
+
+    /// Ends and removes those of test programs that were killed before they could.
+    pub(crate) fn end_abandoned() {
+        let hierarchies = Hierarchy::all();
+        let tops = hierarchies.iter().flat_map(|hierarchy| fs::read_dir(&hierarchy.point));
+        let names =
+            tops.flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        for name in names.collect::<std::collections::BTreeSet<String>>() {
+            let maker = name.strip_prefix(NAME).and_then(|rest| rest.split_once('-'));
+            let is_abandoned = |maker: &str| !Path::new("/proc").join(maker).exists();
+            if maker.is_some_and(|(maker, _number)| is_abandoned(maker)) {
+                Self { name, hierarchies: hierarchies.clone() }.end();
+            }
+        }
     }
 
     /// Their name.

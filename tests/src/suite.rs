@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::{env, fs};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions, set_parent_process_death_signal};
 
 use crate::cgroups::NodeCgroups;
 use crate::until::Patience;
@@ -55,12 +55,15 @@ macro_rules! tests {
 #[must_use]
 pub fn main(tests: &[Test]) -> ExitCode {
     if let Ok(name) = env::var(INSIDE) {
+        // Who is left alone by a test program that is killed ends too.
+        set_parent_process_death_signal(Some(Signal::KILL)).expect("prctl");
         if env::var_os(PARENTED).is_none() {
             return be_init();
         }
         let test = tests.iter().find(|test| test.name == name).expect("a test of that name");
         return inside(test, &env::var(CGROUP).expect("the name of the node's cgroup"));
     }
+    NodeCgroups::end_abandoned();
     let trials = tests.iter().map(|&test| {
         Trial::ignorable_test(test.name, move || match Need::missing(test.needs) {
             Some(why) => {

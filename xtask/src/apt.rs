@@ -27,6 +27,9 @@ impl Package {
     pub(crate) const PODMAN: Self = Self { name: "podman", program: "podman" };
     pub(crate) const CRUN: Self = Self { name: "crun", program: "crun" };
     pub(crate) const NETAVARK: Self = Self { name: "netavark", program: "netavark" };
+    pub(crate) const AARDVARK: Self = Self { name: "aardvark-dns", program: "aardvark-dns" };
+    pub(crate) const CATATONIT: Self = Self { name: "catatonit", program: "catatonit" };
+    pub(crate) const IPTABLES: Self = Self { name: "iptables", program: "iptables" };
 
     fn is_missing(&self) -> bool {
         program(self.program).is_none()
@@ -131,8 +134,12 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = format!("port {}", listener.local_addr().unwrap().port());
         assert!(listeners().unwrap().contains(&port));
-        drop(listener);
-        assert!(!listeners().unwrap().contains(&port));
+    }
+
+    #[test]
+    fn a_port_is_written_in_hexadecimal() {
+        assert_eq!(port("0100007F:1F90").as_deref(), Some("port 8080"));
+        assert_eq!(port("0100007F"), None);
     }
 
     #[test]

@@ -7,9 +7,10 @@ mod measure;
 mod memory;
 mod peers;
 mod report;
+mod row;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -17,16 +18,28 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::apt::{self, Package};
 use crate::rootfs::Rootfs;
-use crate::{build, node, shell};
+use crate::{build, node};
 use peers::Peer;
-use report::{Report, Row};
+use report::Report;
 
-/// Marks the process that is in the node already.
-const INSIDE: &str = "XTASK_BENCH_NODE";
+/// Tells the process that is in the node where `sandbar` is.
+const INSIDE: &str = "XTASK_BENCH_SANDBAR";
+
 /// Runs that are not counted: caches fill, the bridge is made.
 const WARM_UP: usize = 5;
+
 /// How many pods share the memory that is measured.
-const PODS: usize = 20;
+const PODS: u16 = 20;
+
+/// What Podman needs for pods on a bridge.
+const PODMAN: [Package; 6] = [
+    Package::PODMAN,
+    Package::CRUN,
+    Package::NETAVARK,
+    Package::AARDVARK,
+    Package::CATATONIT,
+    Package::IPTABLES,
+];
 
 /// How it was asked for.
 #[derive(Debug)]
@@ -43,7 +56,9 @@ impl Options {
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("runs") => options.runs = parser.value()?.parse()?,
-                Arg::Long("json") => options.json = parser.value()?.into(),
+                Arg::Long("json") => {
+                    options.json = std::path::absolute(PathBuf::from(parser.value()?))?;
+                }
                 Arg::Long("no-podman") => options.podman = false,
                 other => return Err(other.unexpected().into()),
             }
@@ -57,51 +72,21 @@ impl Options {
 
 /// Builds, enters a node, measures and reports.
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
-    if std::env::var_os(INSIDE).is_none() {
-        return enter(options);
+    match std::env::var_os(INSIDE) {
+        None => enter(options),
+        Some(sandbar) => inside(options, Path::new(&sandbar)),
     }
-    let sandbar: PathBuf = std::env::var_os(INSIDE).map(PathBuf::from).context("no program")?;
-    let scratch = tempfile::tempdir()?;
-    let archive = scratch.path().join("busybox.tar");
-    let rootfs = Rootfs::new()?;
-    rootfs.busybox()?;
-    rootfs.archive(&archive)?;
-    let mut peers = vec![Peer::sandbar(sandbar)];
-    let mut notes = Vec::new();
-    if options.podman {
-        match Peer::podman(scratch.path()) {
-            Ok(podman) => peers.push(podman),
-            Err(error) => notes.push(format!("Podman was not measured: {error:#}")),
-        }
-    }
-    for peer in &peers {
-        peer.import(&archive)?;
-    }
-    let report = Report { rows: rows(options, &peers)?, runs: options.runs, notes };
-    println!("\n{report}");
-    report.write(&options.json)?;
-    println!("written to {}", options.json.display());
-    Ok(ExitCode::SUCCESS)
 }
 
-fn rows(options: &Options, peers: &[Peer]) -> Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for case in measure::CASES {
-        shell::heading(case.what);
-        rows.push(measure::measure(case, peers, options.runs, WARM_UP)?);
-    }
-    shell::heading("memory");
-    rows.push(memory::measure(peers, PODS)?);
-    Ok(rows)
-}
-
-/// Builds what is measured and runs this chore again in a node.
+/// Builds what is measured, and runs this chore again in a node.
 fn enter(options: &Options) -> Result<ExitCode> {
-    let mut packages = vec![Package::BUSYBOX, Package::IPROUTE, Package::UTIL_LINUX];
-    if options.podman {
-        packages.extend([Package::PODMAN, Package::CRUN, Package::NETAVARK]);
+    apt::install(&[Package::BUSYBOX])?;
+    // Without Podman there is less to see, and nothing wrong.
+    if options.podman
+        && let Err(error) = apt::install(&PODMAN)
+    {
+        println!("note: {error:#}");
     }
-    apt::install(&packages)?;
     let built = build::release()?;
     let sandbar = built.get("sandbar").context("cargo built no sandbar")?;
     let mut words: Vec<OsString> = vec![std::env::current_exe()?.into(), "bench".into()];
@@ -112,4 +97,39 @@ fn enter(options: &Options) -> Result<ExitCode> {
     }
     let status = node::command(&words)?.env(INSIDE, sandbar).status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures, in the node.
+fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
+    // Of the node's own memory file systems, as all that the peers write is on those.
+    let scratch = tempfile::tempdir_in("/run")?;
+    let archive = scratch.path().join("busybox.tar");
+    let rootfs = Rootfs::new()?;
+    rootfs.busybox()?;
+    rootfs.archive(&archive)?;
+
+    let sandbar = Peer::sandbar(sandbar, scratch.path(), &archive)?;
+    let mut podman = None;
+    let mut notes = Vec::new();
+    if options.podman {
+        match Peer::podman(scratch.path(), &archive) {
+            Ok(peer) => podman = Some(peer),
+            Err(error) => notes.push(format!("Podman was not measured: {error:#}")),
+        }
+    }
+    let peers: Vec<&Peer> = [Some(&sandbar), podman.as_ref()].into_iter().flatten().collect();
+    let mut rows = Vec::new();
+    for case in measure::CASES {
+        println!("measuring {}", case.what);
+        rows.push(measure::measure(&case, &peers, options.runs, WARM_UP));
+    }
+    println!("measuring {}", memory::WHAT);
+    rows.push(memory::measure(&peers, PODS));
+
+    let versions = peers.iter().map(|peer| peer.version()).collect::<Result<_>>()?;
+    let report = Report { rows, runs: options.runs, notes, versions };
+    println!("\n{report}");
+    report.write(&options.json)?;
+    println!("The same as JSON: {}", options.json.display());
+    Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,7 +5,6 @@ mod cleanup;
 mod images;
 mod page;
 mod sandbar;
-mod tree;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
@@ -20,7 +19,7 @@ use rustix::process::geteuid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::apt::{self, Package};
-use crate::{build, shell};
+use crate::{build, shell, tree};
 use cleanup::Cleanup;
 use sandbar::Sandbar;
 

@@ -10,6 +10,7 @@ mod node;
 mod rootfs;
 mod shell;
 mod test;
+mod tree;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

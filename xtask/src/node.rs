@@ -11,8 +11,8 @@ use rustix::process::geteuid;
 
 use crate::apt::{self, Package};
 
-/// What a node has a memory file system on.
-const OWN: [&str; 4] = ["/run", "/var/lib/sandbar", "/var/lib/containers", "/var/tmp"];
+/// What a node has a memory file system on. Podman's locks are in /dev/shm.
+const OWN: [&str; 5] = ["/run", "/var/lib/sandbar", "/var/lib/containers", "/var/tmp", "/dev/shm"];
 
 /// Prepares the node that it is in, then becomes the command it is given.
 const PREPARE: &str = r#"set -eu

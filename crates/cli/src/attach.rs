@@ -25,8 +25,19 @@ pub(crate) struct Attachment<'a> {
     pub(crate) flows: Vec<Flow>,
     /// The process's terminal, which has the size of the caller's.
     pub(crate) terminal: Option<BorrowedFd<'a>>,
+    /// The signals to pass on, taken over before the process was started ([`signals`]).
+    pub(crate) signals: SignalFd,
     /// Passes a signal on.
     pub(crate) forward: &'a dyn Fn(SignalNumber),
+}
+
+/// Takes over the signals that are the process's rather than ours: from here on none is lost.
+pub(crate) fn signals(terminal: bool) -> Result<SignalFd> {
+    let mut signals = vec![Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+    if terminal {
+        signals.push(Signal::WINCH);
+    }
+    SignalFd::new(&signals).doing("watch for signals")
 }
 
 /// Why it is over.
@@ -62,15 +73,14 @@ pub(crate) fn exit(code: ExitCode) -> Result<Exit> {
 impl Attachment<'_> {
     /// Passes everything on until it is over.
     pub(crate) fn run(mut self) -> Result<Over> {
-        let signals = self.signals()?;
         if let Some(process) = self.terminal {
             terminal::resize(process);
         }
         let mut sink = Sink::new();
         loop {
             self.show_log(&mut sink)?;
-            let Ready { ended, signalled, flows } = self.wait(&signals)?;
-            if signalled && let Some(signal) = self.pass_signals_on(&signals) {
+            let Ready { ended, signalled, flows } = self.wait()?;
+            if signalled && let Some(signal) = self.pass_signals_on() {
                 return Ok(Over::Interrupted(signal));
             }
             for (flow, is_ready) in self.flows.iter_mut().zip(flows) {
@@ -86,14 +96,6 @@ impl Attachment<'_> {
         }
     }
 
-    fn signals(&self) -> Result<SignalFd> {
-        let mut signals = vec![Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
-        if self.terminal.is_some() {
-            signals.push(Signal::WINCH);
-        }
-        SignalFd::new(&signals).doing("watch for signals")
-    }
-
     fn show_log(&mut self, sink: &mut Sink) -> Result<()> {
         let Some(log) = &mut self.log else { return Ok(()) };
         while let Some(chunk) = log.next_chunk().doing("read the log")? {
@@ -102,9 +104,11 @@ impl Attachment<'_> {
         sink.flush()
     }
 
-    fn wait(&self, signals: &SignalFd) -> Result<Ready> {
-        let mut fds =
-            vec![PollFd::new(&self.ended, PollFlags::IN), PollFd::new(signals, PollFlags::IN)];
+    fn wait(&self) -> Result<Ready> {
+        let mut fds = vec![
+            PollFd::new(&self.ended, PollFlags::IN),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
         let first = fds.len();
         // Each flow's place, if it waits for anything.
         let mut places = Vec::with_capacity(self.flows.len());
@@ -127,8 +131,8 @@ impl Attachment<'_> {
     }
 
     /// Passes pending signals on; one that is to end us, where keys are the container's, is returned.
-    fn pass_signals_on(&self, signals: &SignalFd) -> Option<i32> {
-        while let Some(number) = signals.next() {
+    fn pass_signals_on(&self) -> Option<i32> {
+        while let Some(number) = self.signals.next() {
             match self.terminal {
                 Some(process) if number == Signal::WINCH.as_raw() => terminal::resize(process),
                 Some(_) => return Some(number),

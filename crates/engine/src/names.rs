@@ -37,8 +37,8 @@ pub(crate) fn random() -> Result<[u8; 32], Error> {
 /// A name made of an id's bytes, for who gave none.
 pub(crate) fn made_up(random: &[u8; 32]) -> String {
     let pick = |words: &[&'static str; 32], byte: u8| words[usize::from(byte % 32)];
-    let [first, last, more, ..] = random;
-    format!("{}_{}{}", pick(&FIRST, *first), pick(&LAST, *last), more % 100)
+    let [first, last, more, yet_more, ..] = random;
+    format!("{}_{}_{more:02x}{yet_more:02x}", pick(&FIRST, *first), pick(&LAST, *last))
 }
 
 /// A claimed name; given up when dropped, unless kept.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandbar_cgroup::{CgroupPath, Hierarchy};
 use sandbar_network::Lingering;
 use sandbar_spec::control::{Reply, Request};
-use sandbar_spec::{NamespaceMode, PodConfig, PodId};
+use sandbar_spec::{ContainerState, NamespaceMode, PodConfig, PodId};
 use sandbar_supervisor::{container_cgroup, pod_cgroup};
 
 use crate::container::Container;
@@ -170,8 +170,9 @@ impl Engine {
     fn remove_what_is_to_be(&self, pod: &PodConfig) -> Result<bool, Error> {
         let directory = self.roots.pod(&pod.id);
         let Some(found) = Pod::read(&directory)? else { return Ok(true) };
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            found.containers.iter().partition(|container| container.config.auto_remove);
+        let (gone, kept): (Vec<_>, Vec<_>) = found.containers.iter().partition(|container| {
+            container.config.auto_remove && container.status.state != ContainerState::Created
+        });
         if gone.is_empty() {
             return Ok(false);
         }

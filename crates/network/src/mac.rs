@@ -7,8 +7,8 @@ use std::{fmt, net::Ipv4Addr};
 pub struct MacAddress([u8; 6]);
 
 impl MacAddress {
-    /// The address of a pod at `address`: locally administered (`02`), an `S` for Sandbar, then the IPv4 address. One address always has the same, so
-    /// neighbours' ARP caches stay right when a pod is replaced by another on its address.
+    /// The address of a pod at `address`: locally administered (`02`), an `S` for Sandbar, then the IPv4 address. One
+    /// IPv4 address always has the same, so neighbours' ARP caches stay right when another pod takes its place.
     #[must_use]
     pub fn of(address: Ipv4Addr) -> Self {
         let [a, b, c, d] = address.octets();

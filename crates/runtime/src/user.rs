@@ -84,11 +84,17 @@ fn number(text: &str) -> Result<Option<u32>, Error> {
     }
 }
 
+/// An id in a file of the image's; a line with the number by which the kernel means "leave as it is" counts
+/// as malformed, for who it names would stay root.
+fn id(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&id| id != u32::MAX)
+}
+
 fn accounts(passwd: &str) -> impl Iterator<Item = Account<'_>> {
     passwd.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (name, _password) = (fields.next()?, fields.next()?);
-        let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
         let home = fields.nth(1).filter(|home| !home.is_empty()).unwrap_or("/");
         Some(Account { name, uid, gid, home })
     })
@@ -99,7 +105,7 @@ fn groups(file: &str) -> impl Iterator<Item = (&str, u32, &str)> {
     file.lines().filter_map(|line| {
         let mut fields = line.split(':');
         let (name, _password) = (fields.next()?, fields.next()?);
-        Some((name, fields.next()?.parse().ok()?, fields.next().unwrap_or_default()))
+        Some((name, id(fields.next()?)?, fields.next().unwrap_or_default()))
     })
 }
 
@@ -185,6 +191,12 @@ mod tests {
         for overflow in ["4294967296", "4294967295", "99999999999999999999", "0:4294967296"] {
             assert_eq!(with(PASSWD, GROUP, overflow).unwrap_err().kind(), Kind::User, "{overflow}");
         }
+    }
+
+    #[test]
+    fn row_10_an_account_with_the_number_that_means_no_change_is_none() {
+        let passwd = "evil:x:4294967295:4294967295:x:/:/bin/sh\n";
+        assert_eq!(with(passwd, "", "evil").unwrap_err().kind(), Kind::User);
     }
 
     #[test]

@@ -53,9 +53,9 @@ impl FromStr for SignalNumber {
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
         let offset = |text: &str| text.parse::<i32>().map_err(|_not_a_number| wrong());
         let number = if let Some(rest) = name.strip_prefix("RTMIN") {
-            FIRST_REAL_TIME + if rest.is_empty() { 0 } else { offset(rest)? }
+            FIRST_REAL_TIME.saturating_add(if rest.is_empty() { 0 } else { offset(rest)? })
         } else if let Some(rest) = name.strip_prefix("RTMAX") {
-            LAST + if rest.is_empty() { 0 } else { offset(rest)? }
+            LAST.saturating_add(if rest.is_empty() { 0 } else { offset(rest)? })
         } else {
             let index = NAMES.iter().position(|known| *known == name).ok_or_else(wrong)?;
             return i32::try_from(index + 1).map(Self).map_err(|_overflow| wrong());
@@ -84,7 +84,8 @@ mod tests {
         {
             assert_eq!(text.parse::<SignalNumber>().unwrap().get(), number, "{text}");
         }
-        for bad in ["0", "65", "NOPE", "RTMIN+99", "-1", ""] {
+        for bad in ["0", "65", "NOPE", "RTMIN+99", "RTMIN+2147483647", "RTMAX-2147483647", "-1", ""]
+        {
             assert!(bad.parse::<SignalNumber>().is_err(), "{bad}");
         }
         assert_eq!(SignalNumber(9).to_string(), "SIGKILL");

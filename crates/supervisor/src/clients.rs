@@ -11,16 +11,17 @@ use crate::packet::{self, Packet};
 use crate::poll::{Serial, Token};
 use crate::supervisor::Supervisor;
 
-/// The most clients at once; further ones wait in the socket's queue.
+/// The most clients at once; further ones are turned away.
 const MOST_CLIENTS: usize = 1024;
 
 impl Supervisor {
     /// Takes in all clients that wait.
     pub(crate) fn accept_clients(&mut self) {
-        while self.clients.len() < MOST_CLIENTS {
+        loop {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             match rustix::net::accept_with(&self.listener, flags) {
-                Ok(client) => self.add_client(client),
+                Ok(client) if self.clients.len() < MOST_CLIENTS => self.add_client(client),
+                Ok(turned_away) => drop(turned_away),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 // None is left, or no descriptor: who waits goes on waiting.
                 Err(_) => return,
@@ -68,8 +69,10 @@ impl Supervisor {
 
     /// Answers that it could not be done.
     pub(crate) fn fail(&mut self, serial: Serial, kind: Failure, message: impl Into<String>) {
-        // Cut to what fits a packet, whatever is in it.
-        let message: String = message.into().chars().take(800).collect();
+        // Cut to what fits a packet: what JSON would need six characters for is left out.
+        let message: String = message.into();
+        let message: String =
+            message.chars().filter(|shown| !shown.is_control()).take(800).collect();
         let last = !self.members.values().any(Member::is_active);
         self.reply(serial, &Reply::Failed { kind, message, last }, &[]);
     }

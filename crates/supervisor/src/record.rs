@@ -73,7 +73,11 @@ pub fn process_start(pid: i32) -> Option<u64> {
 #[must_use]
 pub fn process_lives(pid: i32, start: Option<u64>) -> bool {
     let begun = process_start(pid);
-    begun.is_some() && begun == start && std::fs::read_link(format!("/proc/{pid}/ns/mnt")).is_ok()
+    let has_namespaces = || match std::fs::read_link(format!("/proc/{pid}/ns/mnt")) {
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        Ok(_) => true,
+    };
+    begun.is_some() && begun == start && has_namespaces()
 }
 
 /// A path's directory and last name.

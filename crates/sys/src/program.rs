@@ -43,7 +43,7 @@ impl Program<'_> {
         let file = rustix::io::fcntl_dupfd_cloexec(self.file, count)?;
         let raw: Vec<RawFd> = sources.iter().map(AsRawFd::as_raw_fd).collect();
         let tasks: Vec<RawFd> = self.cgroup_tasks.iter().map(AsRawFd::as_raw_fd).collect();
-        let (report, reporter) = pipe()?;
+        let (report, reporter) = pipe(count)?;
         // SAFETY: vfork-free fork; from here to _exit or execveat the child makes only async-signal-safe
         // system calls on memory prepared above, so it is safe in a process with threads too.
         let first = unsafe { fork(self.into_cgroup) }?;
@@ -135,10 +135,10 @@ unsafe fn become_program(
     }
 }
 
-/// A close-on-exec pipe above the numbers that a program is given.
-fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+/// A close-on-exec pipe, written to above the numbers that a program is given: those below `count`.
+fn pipe(count: RawFd) -> Result<(OwnedFd, OwnedFd), Errno> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    Ok((read, rustix::io::fcntl_dupfd_cloexec(&write, 64)?))
+    Ok((read, rustix::io::fcntl_dupfd_cloexec(&write, count)?))
 }
 
 /// Writes one number into the report pipe: an errno, or a process id negated.

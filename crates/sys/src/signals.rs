@@ -79,10 +79,13 @@ pub fn real_time_signal(number: i32) -> Option<Signal> {
     Some(unsafe { Signal::from_raw_unchecked(number) })
 }
 
-/// Unblocks every signal for the calling thread: a program inherits what its starter had blocked.
+/// Unblocks every signal for the calling thread, and has children wait to be collected: a program inherits
+/// what its starter had blocked, and an ignored SIGCHLD would have the kernel forget how children end.
 pub fn unblock_signals() {
-    // SAFETY: the empty set is initialised before it is used; a null old set is accepted.
+    // SAFETY: SIG_DFL is a valid disposition for SIGCHLD; the empty set is initialised before it is used; a
+    // null old set is accepted.
     unsafe {
+        libc::signal(libc::SIGCHLD, libc::SIG_DFL);
         let mut none = MaybeUninit::uninit();
         libc::sigemptyset(none.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());

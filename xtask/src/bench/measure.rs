@@ -4,100 +4,96 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::peers::Peer;
-use super::report::{Row, Sample};
-use crate::shell;
+use super::peers::{IMAGE, Peer};
+use super::row::{Measured, Row, Unit};
+
+/// Words of a command line.
+type Words = &'static [&'static str];
 
 /// What is measured.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) what: &'static str,
-    target: Duration,
+    /// At most so many milliseconds.
+    target: u32,
     /// Before all runs.
-    before: &'static [&'static [&'static str]],
-    /// The commands that are timed.
-    timed: &'static [&'static [&'static str]],
+    before: &'static [Words],
+    /// The commands that are timed together.
+    timed: &'static [Words],
     /// After each run, not timed.
-    after: &'static [&'static [&'static str]],
+    after: &'static [Words],
     /// After all runs.
-    finally: &'static [&'static [&'static str]],
+    finally: &'static [Words],
 }
 
 /// All cases, in the order of the table.
 pub(crate) const CASES: [Case; 4] = [
     Case {
         what: "`run --rm --network none IMAGE true`",
-        target: Duration::from_millis(8),
+        target: 8,
         before: &[],
-        timed: &[&["run", "--rm", "--network", "none", "localhost/bench", "true"]],
+        timed: &[&["run", "--rm", "--network", "none", IMAGE, "true"]],
         after: &[],
         finally: &[],
     },
     Case {
         what: "`run --rm -p … IMAGE true` on the bridge",
-        target: Duration::from_millis(15),
+        target: 15,
         before: &[],
-        timed: &[&["run", "--rm", "-p", "18080:80", "localhost/bench", "true"]],
+        timed: &[&["run", "--rm", "-p", "18080:80", IMAGE, "true"]],
         after: &[],
         finally: &[],
     },
     Case {
         what: "`exec CONTAINER true`",
-        target: Duration::from_millis(5),
-        before: &[&["run", "-d", "--name", "b", "--network", "none", "localhost/bench", "sleep", "900"]],
+        target: 5,
+        before: &[&["run", "-d", "--name", "b", "--network", "none", IMAGE, "sleep", "86400"]],
         timed: &[&["exec", "b", "true"]],
         after: &[],
         finally: &[&["rm", "-f", "b"]],
     },
     Case {
-        what: "a pod of pause and two containers, bridged, one port",
-        target: Duration::from_millis(20),
+        what: "a pod of pause and two containers, bridged, one port: created and running",
+        target: 20,
         before: &[],
         timed: &[
             &["pod", "create", "--name", "p", "-p", "18081:80"],
-            &["run", "-d", "--pod", "p", "localhost/bench", "sleep", "900"],
-            &["run", "-d", "--pod", "p", "localhost/bench", "sleep", "900"],
+            &["run", "-d", "--pod", "p", IMAGE, "sleep", "86400"],
+            &["run", "-d", "--pod", "p", IMAGE, "sleep", "86400"],
         ],
         after: &[&["pod", "rm", "-f", "p"]],
         finally: &[],
     },
 ];
 
-/// Measures a case, the peers taking turns.
-pub(crate) fn measure(case: Case, peers: &[Peer], runs: usize, warm_up: usize) -> Result<Row> {
-    let mut samples: Vec<Result<Sample>> =
-        peers.iter().map(|peer| Ok(Sample::of(peer.name))).collect();
-    let fails = |sample: &mut Result<Sample>, result: Result<Duration>, counts: bool| match result {
-        Ok(took) => {
-            if let (Ok(sample), true) = (sample.as_mut(), counts) {
-                sample.add(took);
-            }
-        }
-        Err(error) => *sample = Err(error),
-    };
-    for (peer, sample) in peers.iter().zip(&mut samples) {
-        let prepared = all(peer, case.before);
-        fails(sample, prepared.map(|()| Duration::ZERO), false);
-    }
+/// Measures a case, the peers taking turns. A peer that fails is out of it, and why is kept.
+pub(crate) fn measure(case: &Case, peers: &[&Peer], runs: usize, warm_up: usize) -> Row {
+    let mut samples: Vec<(&Peer, Result<Vec<f64>>)> =
+        peers.iter().map(|peer| (*peer, all(peer, case.before).map(|()| Vec::new()))).collect();
     for run in 0..warm_up + runs {
-        for (peer, sample) in peers.iter().zip(&mut samples) {
-            if sample.is_ok() {
-                let took = once(peer, case);
-                fails(sample, took, run >= warm_up);
+        for (peer, sample) in &mut samples {
+            let Ok(values) = sample else { continue };
+            match once(peer, case) {
+                Ok(took) if run >= warm_up => values.push(took.as_secs_f64() * 1000.0),
+                Ok(_) => {}
+                Err(error) => *sample = Err(error),
             }
         }
     }
-    for (peer, sample) in peers.iter().zip(&mut samples) {
+    let measured = samples.into_iter().map(|(peer, sample)| {
         let cleared = all(peer, case.finally);
-        if sample.is_ok() {
-            fails(sample, cleared.map(|()| Duration::ZERO), false);
-        }
+        (peer.name, Measured::from(sample.and_then(|values| cleared.map(|()| values))))
+    });
+    Row {
+        what: case.what,
+        target: f64::from(case.target),
+        unit: Unit::Milliseconds,
+        measured: measured.collect(),
     }
-    Row::timed(case.what, case.target, samples)
 }
 
 /// One run: what is timed, then what clears up.
-fn once(peer: &Peer, case: Case) -> Result<Duration> {
+fn once(peer: &Peer, case: &Case) -> Result<Duration> {
     let start = Instant::now();
     let done = all(peer, case.timed);
     let took = start.elapsed();
@@ -105,9 +101,6 @@ fn once(peer: &Peer, case: Case) -> Result<Duration> {
     done.and(cleared).map(|()| took)
 }
 
-fn all(peer: &Peer, commands: &[&[&str]]) -> Result<()> {
-    for words in commands {
-        shell::output(&mut peer.command(words))?;
-    }
-    Ok(())
+fn all(peer: &Peer, commands: &[Words]) -> Result<()> {
+    commands.iter().try_for_each(|words| peer.run(words))
 }

@@ -1,87 +1,101 @@
-//! What pods keep of the machine's memory while they run.
+//! What a pod keeps of the machine's memory while it runs, beside what runs in its containers.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
-use super::peers::Peer;
-use super::report::{Row, Sample};
-use crate::shell;
+use super::peers::{IMAGE, Peer};
+use super::row::{Measured, Row, Unit};
+use crate::tree::parent_of;
 
-/// The most that a pod's supervisor and pause may keep, in bytes.
-const TARGET: u64 = 256 << 10;
+/// The line of the table.
+pub(crate) const WHAT: &str = "supervisor and pause of such a pod, PSS per pod with 20 running";
 
-/// What of each peer stays for a pod, by the beginning of its command line.
-const KEPT: [(&str, &[&str]); 2] = [
-    ("Sandbar", &["sandbar-supervisor", "/pause"]),
-    ("Podman", &["/usr/bin/conmon", "conmon", "/catatonit", "/usr/libexec/podman/catatonit", "/pause"]),
-];
+/// The most that they may keep, in KiB.
+const TARGET: u32 = 256;
 
-/// Proportional set size (PSS) a pod of what stays, with `pods` pods of pause and two containers running.
-pub(crate) fn measure(peers: &[Peer], pods: usize) -> Result<Row> {
-    let samples = peers.iter().map(|peer| one(peer, pods)).collect();
-    Row::sized("supervisor and pause of a pod, PSS", TARGET, samples)
+/// What pods have settled after: a supervisor gives back what it needed for the start when it has been idle.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Starts `pods` pods of pause and two containers, and measures what keeps them.
+pub(crate) fn measure(peers: &[&Peer], pods: u16) -> Row {
+    let measured = peers.iter().map(|peer| (peer.name, Measured::from(one(peer, pods)))).collect();
+    Row { what: WHAT, target: f64::from(TARGET), unit: Unit::Kibibytes, measured }
 }
 
-fn one(peer: &Peer, pods: usize) -> Result<Sample> {
-    let names: Vec<String> = (0..pods).map(|number| format!("m{number}")).collect();
-    let started = names.iter().enumerate().try_for_each(|(number, name)| start(peer, name, number));
-    // What a supervisor needed for its start it gives back a second later.
-    std::thread::sleep(Duration::from_secs(3));
-    let kept = started.and_then(|()| kept(peer));
-    for name in &names {
-        // The first error is told; here all goes that can.
-        let _removed = shell::output(&mut peer.command(&["pod", "rm", "-f", name]));
-    }
-    let mut sample = Sample::of(peer.name);
-    let pods = u64::try_from(pods).context("too many pods")?;
-    sample.set(kept? / pods);
-    Ok(sample)
+fn one(peer: &Peer, pods: u16) -> Result<Vec<f64>> {
+    let started = (0..pods).try_for_each(|number| start(peer, number));
+    let kept = started.and_then(|()| {
+        thread::sleep(SETTLE);
+        kept(peer, pods)
+    });
+    // All goes that can; the first error is the one that is told.
+    let removed: Vec<_> =
+        (0..pods).map(|number| peer.run(&["pod", "rm", "-f", &name(number)])).collect();
+    let kept = kept?;
+    removed.into_iter().collect::<Result<()>>()?;
+    Ok(vec![kept / f64::from(pods)])
 }
 
-fn start(peer: &Peer, name: &str, number: usize) -> Result<()> {
-    let port = format!("{}:80", 19000 + number);
-    shell::output(&mut peer.command(&["pod", "create", "--name", name, "-p", &port]))?;
+fn name(number: u16) -> String {
+    format!("m{number}")
+}
+
+fn start(peer: &Peer, number: u16) -> Result<()> {
+    let name = name(number);
+    peer.run(&["pod", "create", "--name", &name, "-p", &format!("{}:80", 19000 + number)])?;
     for _ in 0..2 {
-        let words = ["run", "-d", "--pod", name, "localhost/bench", "sleep", "900"];
-        shell::output(&mut peer.command(&words))?;
+        peer.run(&["run", "-d", "--pod", &name, IMAGE, "sleep", "86400"])?;
     }
     Ok(())
 }
 
-/// The bytes that a peer's processes keep.
-fn kept(peer: &Peer) -> Result<u64> {
-    let beginnings = KEPT.iter().find(|(name, _)| *name == peer.name).map(|(_, kept)| *kept);
-    let beginnings = beginnings.unwrap_or_default();
-    let mut bytes = 0;
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let path = entry.path();
-        // A process may end while it is looked at.
-        let Ok(line) = fs::read(path.join("cmdline")) else { continue };
-        let program = line.split(|&byte| byte == 0).next().unwrap_or_default();
-        let ours = beginnings.iter().any(|kept| program == kept.as_bytes());
-        if ours && is_of_this_run(&path) {
-            bytes += proportional(&path).unwrap_or(0);
+/// The KiB that is kept by pauses, and by whatever is the parent of a container's process: Sandbar's supervisors,
+/// Podman's conmons.
+fn kept(peer: &Peer, pods: u16) -> Result<f64> {
+    let mut keepers = BTreeSet::new();
+    let mut pauses = 0;
+    for container in peer.containers()? {
+        let pid = container["Pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+        let pid = pid.filter(|pid| *pid != 0).context("a container does not run")?;
+        keepers.insert(parent_of(pid)?);
+        if container["IsInfra"] == Value::Bool(true) {
+            keepers.insert(pid);
+            pauses += 1;
         }
     }
-    Ok(bytes)
+    if pauses != pods {
+        bail!("{pods} pods have {pauses} pauses");
+    }
+    keepers.into_iter().map(proportional).sum()
 }
 
-/// Whether a process began after this one, and so is none that the machine had before.
-fn is_of_this_run(process: &Path) -> bool {
-    let start = |path: &Path| -> Option<u64> {
-        let stat = fs::read_to_string(path.join("stat")).ok()?;
-        stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
-    };
-    start(process) > start(Path::new("/proc/self"))
+/// A process's proportional set size in KiB (proc_pid_smaps(5)).
+fn proportional(pid: u32) -> Result<f64> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).with_context(|| format!("can't read {path}"))?;
+    pss(&text).map(f64::from).with_context(|| format!("{path} tells no Pss"))
 }
 
-/// A process's proportional set size, in bytes (proc_pid_smaps(5)).
-fn proportional(process: &Path) -> Option<u64> {
-    let rollup = fs::read_to_string(process.join("smaps_rollup")).ok()?;
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kib << 10)
+fn pss(rollup: &str) -> Option<u32> {
+    let rest = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    rest.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proportional_size_is_that_of_its_line() {
+        let rollup =
+            "55d0-7ffd ---p 0 00:00 0 [rollup]\nRss:  1884 kB\nPss:   140 kB\nPss_Dirty: 8 kB\n";
+        assert_eq!(pss(rollup), Some(140));
+        assert_eq!(pss("Rss: 1 kB\n"), None);
+        assert!(proportional(std::process::id()).unwrap() > 0.0);
+    }
 }

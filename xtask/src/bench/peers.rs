@@ -1,10 +1,12 @@
-//! Who is measured: Sandbar, and Podman with a store of its own.
+//! Who is measured: Sandbar, and Podman with a store of its own. Both understand the same words.
 
 use std::ffi::OsString;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::{apt, shell};
 
@@ -14,39 +16,86 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     program: PathBuf,
     global: Vec<OsString>,
+    /// Where what it says goes: through a pipe we would wait for all that it started to close it.
+    messages: PathBuf,
 }
 
+/// The image that all is measured with.
+pub(crate) const IMAGE: &str = "localhost/bench";
+
 impl Peer {
-    pub(crate) fn sandbar(program: PathBuf) -> Self {
-        Self { name: "Sandbar", program, global: Vec::new() }
+    /// What was just built.
+    pub(crate) fn sandbar(program: &Path, scratch: &Path, archive: &Path) -> Result<Self> {
+        let messages = scratch.join("sandbar.messages");
+        let program = program.to_owned();
+        let sandbar = Self { name: "Sandbar", program, global: Vec::new(), messages };
+        sandbar.import(archive)?;
+        Ok(sandbar)
     }
 
-    /// Podman as Debian has it, with its state below `scratch`; an error if it can't run here.
-    pub(crate) fn podman(scratch: &Path) -> Result<Self> {
+    /// Podman as Debian has it; an error if it can't run here.
+    pub(crate) fn podman(scratch: &Path, archive: &Path) -> Result<Self> {
         let program = apt::program("podman").context("it is not installed")?;
         let mut global = Vec::new();
-        for (option, value) in [("--root", "store"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
-            global.push(OsString::from(option));
-            global.push(scratch.join(value).into());
+        let folders = [
+            ("--root", "/var/lib/containers/storage"),
+            ("--runroot", "/run/containers/storage"),
+            ("--tmpdir", "/run/libpod"),
+        ];
+        for (option, folder) in folders {
+            global.extend([option, folder].map(OsString::from));
         }
         global.extend(["--cgroup-manager=cgroupfs", "--runtime=crun"].map(OsString::from));
         global.extend(["--network-backend=netavark", "--events-backend=none"].map(OsString::from));
-        let podman = Self { name: "Podman", program, global };
-        shell::output(&mut podman.command(&["info"]))?;
+        let messages = scratch.join("podman.messages");
+        let podman = Self { name: "Podman", program, global, messages };
+        podman.import(archive)?;
         Ok(podman)
     }
 
+    fn import(&self, archive: &Path) -> Result<()> {
+        let archive = archive.to_str().context("the archive's path is no text")?;
+        self.run(&["import", archive, IMAGE])
+    }
+
     /// A command of this peer's.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.global).args(words);
         command
     }
 
-    /// Makes the image that all is measured with.
-    pub(crate) fn import(&self, archive: &Path) -> Result<()> {
-        let archive = archive.to_string_lossy();
-        shell::output(&mut self.command(&["import", &archive, "localhost/bench"]))?;
+    /// Runs a command that has to succeed, with nobody to read what it prints.
+    pub(crate) fn run(&self, words: &[&str]) -> Result<()> {
+        let messages = File::create(&self.messages)
+            .with_context(|| format!("can't create {}", self.messages.display()))?;
+        let mut command = self.command(words);
+        let status = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(messages)
+            .status()
+            .with_context(|| format!("can't run {}", shell::line(&command)))?;
+        if !status.success() {
+            let said = fs::read_to_string(&self.messages).unwrap_or_default();
+            let line = words.join(" ");
+            bail!("{} {line}: {status}: {}", self.name.to_lowercase(), said.trim());
+        }
         Ok(())
+    }
+
+    /// What it tells of all its containers.
+    pub(crate) fn containers(&self) -> Result<Vec<Value>> {
+        let list = shell::output(&mut self.command(&["ps", "--all", "--format", "json"]))?;
+        match serde_json::from_str(&list).context("ps wrote no JSON")? {
+            Value::Array(list) => Ok(list),
+            _ => bail!("ps wrote no list"),
+        }
+    }
+
+    /// Its own name and version.
+    pub(crate) fn version(&self) -> Result<String> {
+        let told = shell::output(&mut self.command(&["--version"]))?;
+        Ok(told.trim_end().to_owned())
     }
 }

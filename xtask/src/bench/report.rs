@@ -1,27 +1,14 @@
-//! The table of what was measured, and the same as JSON.
+//! All that was measured, as a table and as JSON.
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-/// What was measured of one peer: milliseconds, or KiB.
-#[derive(Debug, Clone)]
-pub(crate) struct Sample {
-    name: &'static str,
-    values: Vec<f64>,
-}
-
-/// A line of the table.
-#[derive(Debug)]
-pub(crate) struct Row {
-    what: String,
-    unit: &'static str,
-    target: f64,
-    samples: Vec<Sample>,
-}
+use super::row::{Measured, Row};
 
 /// All that was measured.
 #[derive(Debug)]
@@ -29,133 +16,114 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
     pub(crate) runs: usize,
     pub(crate) notes: Vec<String>,
-}
-
-impl Sample {
-    pub(crate) fn of(name: &'static str) -> Self {
-        Self { name, values: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, took: Duration) {
-        self.values.push(took.as_secs_f64() * 1000.0);
-    }
-
-    /// A size, in bytes.
-    pub(crate) fn set(&mut self, bytes: u64) {
-        // A few MiB: no number that a float can't hold.
-        self.values = vec![u32::try_from(bytes >> 10).map_or(f64::MAX, f64::from)];
-    }
-
-    /// The value that so many hundredths of all are at or below.
-    fn percentile(&self, hundredths: usize) -> Option<f64> {
-        let mut sorted = self.values.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get((sorted.len() * hundredths / 100).min(sorted.len().saturating_sub(1))).copied()
-    }
-}
-
-impl Row {
-    /// A row of times; a peer that failed is told and left out, Sandbar's failure is ours.
-    pub(crate) fn timed(
-        what: &str,
-        target: Duration,
-        samples: Vec<Result<Sample>>,
-    ) -> Result<Self> {
-        Self::new(what, "ms", target.as_secs_f64() * 1000.0, samples)
-    }
-
-    /// A row of sizes.
-    pub(crate) fn sized(what: &str, target: u64, samples: Vec<Result<Sample>>) -> Result<Self> {
-        let target = u32::try_from(target >> 10).context("a target is small")?;
-        Self::new(what, "KiB", f64::from(target), samples)
-    }
-
-    fn new(
-        what: &str,
-        unit: &'static str,
-        target: f64,
-        samples: Vec<Result<Sample>>,
-    ) -> Result<Self> {
-        let mut kept = Vec::new();
-        for (index, sample) in samples.into_iter().enumerate() {
-            match sample {
-                Err(error) if index > 0 => println!("a peer was not measured: {error:#}"),
-                sample => kept.push(sample?),
-            }
-        }
-        Ok(Self { what: what.to_owned(), unit, target, samples: kept })
-    }
-
-    fn median(&self, name: &str) -> Option<f64> {
-        self.samples.iter().find(|sample| sample.name == name)?.percentile(50)
-    }
+    /// What the peers call themselves.
+    pub(crate) versions: Vec<String>,
 }
 
 impl Report {
+    /// Whether all of Sandbar's own could be measured.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rows.iter().all(|row| row.is_met().is_some())
+    }
+
     /// Writes it as JSON.
     pub(crate) fn write(&self, to: &Path) -> Result<()> {
-        let rows: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let samples: Vec<Value> = row
-                    .samples
-                    .iter()
-                    .map(|sample| {
-                        let (median, p95) = (sample.percentile(50), sample.percentile(95));
-                        json!({"name": sample.name, "median": median, "p95": p95, "values": sample.values})
-                    })
-                    .collect();
-                json!({"what": row.what, "unit": row.unit, "target": row.target, "samples": samples})
-            })
-            .collect();
-        let text = serde_json::to_string_pretty(
-            &json!({"runs": self.runs, "rows": rows, "notes": self.notes}),
-        )?;
-        std::fs::write(to, text).with_context(|| format!("can't write {}", to.display()))
+        let report = json!({
+            "runs": self.runs,
+            "versions": self.versions,
+            "machine": { "kernel": kernel(), "cpus": cpus() },
+            "rows": self.rows.iter().map(Row::json).collect::<Vec<Value>>(),
+            "notes": self.notes,
+        });
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("can't create {}", folder.display()))?;
+        }
+        fs::write(to, format!("{report:#}\n"))
+            .with_context(|| format!("can't write {}", to.display()))
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Medians of {} runs.\n", self.runs)?;
-        writeln!(f, "| what | at most | Sandbar | 95 % | Podman | |")?;
-        writeln!(f, "|---|---|---|---|---|---|")?;
+        let (versions, kernel, cpus) = (self.versions.join(", "), kernel(), cpus());
+        let runs = self.runs;
+        writeln!(f, "{versions}; Linux {kernel}, {cpus} CPUs; {runs} runs of each.\n")?;
+        writeln!(f, "| what | at most | Sandbar, median | 95 % | Podman, median | ratio | |")?;
+        writeln!(f, "|---|---|---|---|---|---|---|")?;
         for row in &self.rows {
-            let unit = row.unit;
-            let own = row.median("Sandbar");
-            let shown = |value: Option<f64>| {
-                value.map_or_else(|| "not measured".to_owned(), |value| format!("{value:.1} {unit}"))
+            let (own, other) = (row.own(), row.other());
+            let shown = |value: Option<f64>, otherwise: &str| match value {
+                Some(value) => format!("{value:.1} {}", row.unit),
+                None => otherwise.to_owned(),
             };
-            let tail = row.samples.iter().find(|sample| sample.name == "Sandbar");
-            let tail = tail.and_then(|sample| sample.percentile(95));
-            let verdict = if own.is_some_and(|own| own <= row.target) { "ok" } else { "MISSED" };
+            let own_median = own.and_then(Measured::median);
+            let other_median = other.and_then(Measured::median);
+            let ratio = own_median.zip(other_median).map(|(own, other)| other / own);
             writeln!(
                 f,
-                "| {} | {} {unit} | {} | {} | {} | {verdict} |",
+                "| {} | {} {} | {} | {} | {} | {} | {} |",
                 row.what,
                 row.target,
-                shown(own),
-                shown(tail),
-                shown(row.median("Podman")),
+                row.unit,
+                shown(own_median, "not measured"),
+                shown(own.and_then(Measured::p95), ""),
+                shown(other_median, "not measured"),
+                ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}")),
+                match row.is_met() {
+                    Some(true) => "ok",
+                    Some(false) => "MISSED",
+                    None => "FAILED",
+                },
             )?;
         }
-        self.notes.iter().try_for_each(|note| writeln!(f, "\n{note}"))
+        let why = self.rows.iter().flat_map(|row| {
+            row.measured.iter().filter_map(|(name, measured)| {
+                measured.why_not().map(|why| format!("{name}, {}: not measured: {why}", row.what))
+            })
+        });
+        why.chain(self.notes.iter().cloned()).try_for_each(|note| writeln!(f, "\n{note}"))
     }
+}
+
+fn kernel() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim_end().to_owned()
+}
+
+fn cpus() -> usize {
+    available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::row::Unit;
 
     #[test]
-    fn a_median_is_of_what_was_added() {
-        let mut sample = Sample::of("Sandbar");
-        for milliseconds in [5, 1, 9, 3, 7] {
-            sample.add(Duration::from_millis(milliseconds));
-        }
-        assert_eq!(sample.percentile(50), Some(5.0));
-        assert_eq!(sample.percentile(95), Some(9.0));
-        assert_eq!(Sample::of("x").percentile(50), None);
+    fn the_table_tells_what_missed_and_why_something_is_not_there() {
+        let measured = |result: Result<f64>| Measured::from(result.map(|value| vec![value]));
+        let row = |what, own: Result<f64>, other: Result<f64>| Row {
+            what,
+            target: 8.0,
+            unit: Unit::Milliseconds,
+            measured: vec![("Sandbar", measured(own)), ("Podman", measured(other))],
+        };
+        let mut report = Report {
+            rows: vec![
+                row("a", Ok(4.0), Ok(118.0)),
+                row("b", Ok(8.5), Err(anyhow::anyhow!("no bridge"))),
+            ],
+            runs: 1,
+            notes: Vec::new(),
+            versions: vec!["sandbar 1".into()],
+        };
+        let text = report.to_string();
+        assert!(text.contains("| a | 8 ms | 4.0 ms |  | 118.0 ms | 29.5 | ok |"), "{text}");
+        assert!(text.contains("| b | 8 ms | 8.5 ms |  | not measured |  | MISSED |"), "{text}");
+        assert!(text.contains("\nPodman, b: not measured: no bridge\n"), "{text}");
+        assert!(report.is_whole());
+        report.rows.push(row("c", Err(anyhow::anyhow!("it broke")), Ok(1.0)));
+        assert!(report.to_string().contains("| FAILED |") && !report.is_whole());
     }
 }

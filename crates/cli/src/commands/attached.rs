@@ -7,7 +7,7 @@ use rustix::termios::isatty;
 use sandbar_engine::{Container, Engine, Log, Started};
 use sandbar_spec::ContainerState;
 
-use crate::attach::Attachment;
+use crate::attach::{Attachment, signals};
 use crate::cli::Exit;
 use crate::failure::{Doing, Result};
 use crate::flow::{AtEnd, Flow};
@@ -29,6 +29,7 @@ pub(crate) fn start_attached(
         false => None,
     };
     let log = log_from_now(container)?;
+    let signals = signals(container.config.terminal)?;
     let (started, ending) =
         engine.start_and_watch(container, input.as_ref().map(AsFd::as_fd), &log).doing(action)?;
     // The container has its own by now; with ours closed it can see the end of what is passed on.
@@ -50,6 +51,7 @@ pub(crate) fn start_attached(
         log: Some(log),
         flows,
         terminal: started.terminal.as_ref().map(AsFd::as_fd),
+        signals,
         forward: &|signal| {
             // It may have ended meanwhile: that is seen at once.
             let _ended = engine.kill_container(container, signal);

@@ -9,7 +9,7 @@ use rustix::termios::isatty;
 use sandbar_engine::ExecOptions;
 use sandbar_spec::SignalNumber;
 
-use crate::attach::Attachment;
+use crate::attach::{Attachment, signals};
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::{Doing, Failure, Result};
@@ -80,6 +80,7 @@ impl Exec {
             true => Stdio::null()?,
             false => Stdio::of_caller(interactive)?,
         };
+        let signals = signals(options.terminal)?;
         let exec = engine.exec(&container, &options, given.given()).doing(&action)?;
         exec.told.iter().for_each(|told| output::note(told));
         let mut flows = given.into_flows();
@@ -100,6 +101,7 @@ impl Exec {
             log: None,
             flows,
             terminal: exec.terminal.as_ref().map(AsFd::as_fd),
+            signals,
             forward: &|signal| {
                 if let (Some(Ok(process)), Some(signal)) = (&process, named(signal)) {
                     // It may have ended meanwhile: that is seen at once.
