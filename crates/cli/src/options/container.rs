@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_directory_takes_the_images_place() {
         let options = resolve("--rootfs ./root sh -c true").unwrap();
-        assert_eq!(options.source, Source::Rootfs("/work/root".into()));
+        assert_eq!(options.source, Source::Rootfs("/srv/root".into()));
         assert_eq!(options.command, ["sh", "-c", "true"]);
     }
 
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             sources,
             [
-                &VolumeSource::Path("/work/a".into()),
+                &VolumeSource::Path("/srv/a".into()),
                 &VolumeSource::Named("db".into()),
                 &VolumeSource::Path("/c".into()),
                 &VolumeSource::Tmpfs(vec!["size=1m".into()]),

@@ -42,7 +42,7 @@ impl Surroundings {
 impl Surroundings {
     /// A caller in `/work` with `SHELL` set and one file of variables.
     pub(crate) const OF_TEST: Self = Self {
-        directory: || Ok("/work".into()),
+        directory: || Ok("/srv".into()),
         variable: |name| (name == "SHELL").then(|| "/bin/ash".into()),
         file: |path| match path.to_str() {
             Some("vars") => Ok("A=file\nSHELL\n".into()),
