@@ -16,9 +16,17 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     program: PathBuf,
     global: Vec<OsString>,
+    /// Its own configuration file.
+    configuration: Option<PathBuf>,
     /// Where what it says goes: through a pipe we would wait for all that it started to close it.
     messages: PathBuf,
 }
+
+/// Podman raises these limits by default, which needs CAP_SYS_RESOURCE.
+const PODMAN_CONFIGURATION: &str = "\
+[containers]
+default_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]
+";
 
 /// The image that all is measured with.
 pub(crate) const IMAGE: &str = "localhost/bench";
@@ -28,7 +36,8 @@ impl Peer {
     pub(crate) fn sandbar(program: &Path, scratch: &Path, archive: &Path) -> Result<Self> {
         let messages = scratch.join("sandbar.messages");
         let program = program.to_owned();
-        let sandbar = Self { name: "Sandbar", program, global: Vec::new(), messages };
+        let sandbar =
+            Self { name: "Sandbar", program, global: Vec::new(), configuration: None, messages };
         sandbar.import(archive)?;
         Ok(sandbar)
     }
@@ -48,7 +57,11 @@ impl Peer {
         global.extend(["--cgroup-manager=cgroupfs", "--runtime=crun"].map(OsString::from));
         global.extend(["--network-backend=netavark", "--events-backend=none"].map(OsString::from));
         let messages = scratch.join("podman.messages");
-        let podman = Self { name: "Podman", program, global, messages };
+        let configuration = scratch.join("containers.conf");
+        fs::write(&configuration, PODMAN_CONFIGURATION)
+            .with_context(|| format!("can't write {}", configuration.display()))?;
+        let configuration = Some(configuration);
+        let podman = Self { name: "Podman", program, global, configuration, messages };
         podman.import(archive)?;
         Ok(podman)
     }
@@ -62,6 +75,9 @@ impl Peer {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.global).args(words);
+        if let Some(configuration) = &self.configuration {
+            command.env("CONTAINERS_CONF", configuration);
+        }
         command
     }
 
