@@ -49,8 +49,10 @@ fn mounts() -> Vec<String> {
 fn interfaces() -> Vec<String> {
     let list = fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
     let names = list.lines().filter_map(|line| Some(line.split_once(':')?.0.trim()));
-    // The kernel may give every namespace tunnels of its own (`fb_tunnels_only_for_init_net`).
-    let usual = |name: &&str| matches!(*name, "lo" | "sandbar0") || name.ends_with('0');
+    // The kernel may give every namespace tunnels of its own (`fb_tunnels_only_for_init_net`), all named like `sit0`.
+    let is_pods = |name: &str| name.starts_with("sb") && name.len() == 15;
+    let usual =
+        |name: &&str| matches!(*name, "lo" | "sandbar0") || (name.ends_with('0') && !is_pods(name));
     names.filter(|name| !usual(name)).map(|name| format!("interface {name}")).collect()
 }
 

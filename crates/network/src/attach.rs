@@ -75,15 +75,20 @@ pub fn attach(
     let mut host = open_route()?;
     let mac = MacAddress::of(address);
     let pair = Pair { bridge_index: bridge.index(&host)?, netns, host_interface, mac };
-    pair.create(&mut host)?;
-    let set_up = pair
-        .reflect(&mut host)
-        .and_then(|()| inside(netns, || set_up_pod(bridge, host_interface, address)))
-        .and_then(|()| await_carrier(&mut host, [host_interface, bridge.name()]));
-    if set_up.is_err() {
-        // What matters to the caller is why; an interface that can't be removed now, `detach` finds by its name.
-        _ = remove(&mut host, host_interface);
-    }
+    let set_up = inside(netns, || {
+        // Before eth0 exists: see `sysctl`.
+        sysctl::disable_ipv6_of_new_interfaces()?;
+        pair.create(&mut host)?;
+        let set_up = pair
+            .reflect(&mut host)
+            .and_then(|()| set_up_pod(bridge, host_interface, address))
+            .and_then(|()| await_carrier(&mut host, [host_interface, bridge.name()]));
+        if set_up.is_err() {
+            // What matters to the caller is why; an interface that can't be removed now, `detach` finds by its name.
+            _ = remove(&mut host, host_interface);
+        }
+        set_up
+    });
     set_up.map(|()| Attached { mac })
 }
 
@@ -164,7 +169,6 @@ fn set_up_pod(bridge: &Bridge, host_interface: &InterfaceName, address: Ipv4Addr
     let call = |what: &str| format!("{what} in the pod of {host_interface}");
     let index = name_to_index(&socket, IN_POD)
         .map_err(|errno| Error::system(call("look up eth0"), errno))?;
-    sysctl::disable_ipv6(IN_POD)?;
     let mut route = RouteMessage::default();
     route.header.address_family = AddressFamily::Inet;
     route.header.table = netlink_packet_route::route::RouteHeader::RT_TABLE_MAIN;

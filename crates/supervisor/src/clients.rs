@@ -53,7 +53,9 @@ impl Supervisor {
     }
 
     pub(crate) fn drop_client(&mut self, serial: Serial) {
-        self.clients.remove(&serial);
+        if let Some(client) = self.clients.remove(&serial) {
+            self.poll.close(client);
+        }
         for member in self.members.values_mut() {
             member.waiters.retain(|waiter| waiter.client != serial);
         }

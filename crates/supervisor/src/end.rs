@@ -53,7 +53,11 @@ impl Supervisor {
         let pod_stops = self.stopping.is_some();
         let Some(member) = self.members.get_mut(id) else { return };
         let (ran, asked) = match std::mem::replace(&mut member.phase, Phase::Idle) {
-            Phase::Running(running) => (running.since.elapsed(), running.asked_to_end),
+            Phase::Running(running) => {
+                let ran = (running.since.elapsed(), running.asked_to_end);
+                self.poll.close(running.pidfd);
+                ran
+            }
             _ => (Duration::ZERO, false),
         };
         member.status.state = ContainerState::Exited;

@@ -107,6 +107,7 @@ impl Supervisor {
                 Ok(Event::Told(text)) => exec.told.push(text),
                 Ok(Event::Terminal(terminal)) => exec.terminal = Some(terminal),
                 Ok(Event::Running) => {
+                    self.poll.forget(starting);
                     exec.starting = None;
                     let told = std::mem::take(&mut exec.told);
                     let terminal = exec.terminal.take();
@@ -120,11 +121,11 @@ impl Supervisor {
                         Kind::CommandNotExecutable => Failure::CommandNotExecutable,
                         _ => Failure::Other,
                     };
-                    self.execs.retain(|exec| exec.serial != serial);
+                    self.forget_exec(serial);
                     return self.fail(client, kind, error.one_line());
                 }
                 Err(failure) => {
-                    self.execs.retain(|exec| exec.serial != serial);
+                    self.forget_exec(serial);
                     return self.fail(client, Failure::Other, failure.to_string());
                 }
             }
@@ -138,11 +139,17 @@ impl Supervisor {
         if exec.starting.is_some() {
             self.follow_exec(serial);
         }
-        if let Some(index) = self.execs.iter().position(|exec| exec.serial == serial) {
-            let exec = self.execs.swap_remove(index);
+        if let Some(exec) = self.forget_exec(serial) {
             self.reply(exec.client, &Reply::Exited { code, last: false }, &[]);
         }
         true
+    }
+
+    fn forget_exec(&mut self, serial: Serial) -> Option<Exec> {
+        let index = self.execs.iter().position(|exec| exec.serial == serial)?;
+        let mut exec = self.execs.swap_remove(index);
+        exec.starting.take().into_iter().for_each(|starting| self.poll.close(starting));
+        Some(exec)
     }
 }
 

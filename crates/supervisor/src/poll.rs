@@ -76,7 +76,10 @@ impl Poll {
         self.next
     }
 
-    /// Watches `fd` until it is closed.
+    /// Watches `fd` until [`close`](Self::close) or [`forget`](Self::forget).
+    ///
+    /// To drop it is not enough: an event stays as long as anybody has a copy of the descriptor (epoll(7)), and
+    /// every child has one from its clone to its program. One that nobody reads any more would keep the loop turning.
     pub(crate) fn watch(&self, fd: impl AsFd, token: Token) -> Result<(), Error> {
         epoll::add(&self.epoll, fd, token.data(), EventFlags::IN)
             .during("epoll_ctl", || format!("{token:?}"))
@@ -87,6 +90,11 @@ impl Poll {
     pub(crate) fn forget(&self, fd: impl AsFd) {
         // A descriptor that is not watched is forgotten already.
         let _forgotten = epoll::delete(&self.epoll, fd);
+    }
+
+    /// Stops watching what `fd` has, and drops it.
+    pub(crate) fn close(&self, fd: impl AsFd) {
+        self.forget(&fd);
     }
 
     /// What is ready, waiting until `deadline` at the most.
@@ -104,5 +112,23 @@ impl Poll {
             }
         }
         Ok(events.iter().map(|event| Token::from_data(event.data)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_closed_is_silent_though_somebody_else_has_a_copy() {
+        let poll = Poll::new().unwrap();
+        let (ours, theirs) = std::io::pipe().unwrap();
+        poll.watch(&ours, Token::Client(7)).unwrap();
+        let _copy_of_a_child = ours.try_clone().unwrap();
+        drop(theirs);
+        let soon = || Some(Instant::now() + Duration::from_millis(20));
+        assert_eq!(poll.wait(soon()).unwrap(), [Token::Client(7)]);
+        poll.close(ours);
+        assert_eq!(poll.wait(soon()).unwrap(), []);
     }
 }

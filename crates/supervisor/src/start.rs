@@ -209,7 +209,9 @@ impl Supervisor {
         let Phase::Starting(launch) = std::mem::replace(&mut member.phase, Phase::Idle) else {
             return;
         };
-        let Launch { starting: Starting { pid, pidfd, .. }, client, told, .. } = launch;
+        let Launch { starting, client, told, .. } = launch;
+        self.poll.forget(&starting);
+        let Starting { pid, pidfd, .. } = starting;
         member.note_running(pid);
         member.phase = Phase::Running(Running {
             pid,
@@ -250,7 +252,9 @@ impl Supervisor {
     ) {
         let Some(member) = self.members.get_mut(id) else { return };
         // A child that failed is ending by itself; its status is collected with those of all others.
-        member.phase = Phase::Idle;
+        if let Phase::Starting(launch) = std::mem::replace(&mut member.phase, Phase::Idle) {
+            self.poll.close(launch.starting);
+        }
         member.end_wanted = None;
         let code = match kind {
             Failure::CommandNotFound => 127,

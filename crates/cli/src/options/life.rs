@@ -18,7 +18,7 @@ pub(crate) struct Life {
     /// Remove it when it has ended
     #[arg(long)]
     rm: bool,
-    /// no, always or on-failure (:N for at most N times)
+    /// no, always or on-failure (:N at most N times)
     #[arg(long, value_name = "POLICY", default_value_t, hide_default_value = true)]
     restart: RestartPolicy,
     /// The signal that asks it to end
