@@ -101,6 +101,7 @@ fn enter(options: &Options) -> Result<ExitCode> {
 
 /// Measures, in the node.
 fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
+    hide_version_2_beside_version_1()?;
     // Of the node's own memory file systems, as all that the peers write is on those.
     let scratch = tempfile::tempdir_in("/run")?;
     let archive = scratch.path().join("busybox.tar");
@@ -132,4 +133,16 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
     report.write(&options.json)?;
     println!("The same as JSON: {}", options.json.display());
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Takes cgroup version 2 out of the node where version 1 is what is used and both have controllers: crun 1.8 refuses
+/// such a machine. Both peers see the same.
+fn hide_version_2_beside_version_1() -> Result<()> {
+    let unified = Path::new("/sys/fs/cgroup/unified");
+    let controllers = std::fs::read_to_string(unified.join("cgroup.controllers"));
+    if controllers.is_ok_and(|controllers| !controllers.trim().is_empty()) {
+        rustix::mount::unmount(unified, rustix::mount::UnmountFlags::DETACH)
+            .with_context(|| format!("can't unmount {}", unified.display()))?;
+    }
+    Ok(())
 }

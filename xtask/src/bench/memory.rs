@@ -49,7 +49,7 @@ fn start(peer: &Peer, number: u16) -> Result<()> {
     let name = name(number);
     peer.run(&["pod", "create", "--name", &name, "-p", &format!("{}:80", 19000 + number)])?;
     for _ in 0..2 {
-        peer.run(&["run", "-d", "--pod", &name, IMAGE, "sleep", "86400"])?;
+        peer.run(&["run", "-d", "--pod", &name, "--stop-signal", "KILL", IMAGE, "sleep", "86400"])?;
     }
     Ok(())
 }
