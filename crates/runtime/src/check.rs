@@ -1,9 +1,10 @@
 //! What of a specification is refused, before anything is made.
 
-use oci_spec::runtime::{LinuxNamespaceType, Process as ProcessSpec, Spec};
+use oci_spec::runtime::{Hooks, LinuxNamespaceType, Process as ProcessSpec, Spec};
 
 use crate::devices;
 use crate::error::{Error, Kind};
+use crate::hooks;
 use crate::mount_options::MountOptions;
 use crate::sysctl;
 
@@ -16,7 +17,9 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
         return Err(Error::new(Kind::InvalidSpec, "process: it is needed"));
     };
     check_process(process)?;
-    unsupported("hooks", spec.hooks().is_some())?;
+    if let Some(hooks) = spec.hooks() {
+        check_hooks(hooks)?;
+    }
     unsupported("domainname", spec.domainname().is_some())?;
     for mount in spec.mounts().as_deref().unwrap_or_default() {
         if !mount.destination().is_absolute() {
@@ -57,6 +60,16 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
     unsupported("linux.timeOffsets", linux.time_offsets().is_some())?;
     unsupported("linux.memoryPolicy", linux.memory_policy().is_some())?;
     unsupported("linux.netDevices", linux.net_devices().is_some())
+}
+
+#[allow(deprecated, reason = "prestart hooks are still what many use")]
+fn check_hooks(given: &Hooks) -> Result<(), Error> {
+    hooks::check("prestart", given.prestart().as_deref())?;
+    hooks::check("createRuntime", given.create_runtime().as_deref())?;
+    hooks::check("createContainer", given.create_container().as_deref())?;
+    hooks::check("startContainer", given.start_container().as_deref())?;
+    hooks::check("poststart", given.poststart().as_deref())?;
+    hooks::check("poststop", given.poststop().as_deref())
 }
 
 /// The same for a process alone.

@@ -9,6 +9,7 @@ use sandbar_sys::{During, MountAttributes, set_mount_attributes};
 
 use crate::check::check;
 use crate::error::{Error, Kind, Step};
+use crate::gate::Gate;
 use crate::process::{Process, Stdio};
 use crate::report::Reporter;
 use crate::root::Root;
@@ -28,6 +29,10 @@ pub struct Container {
     pub stdio: Stdio,
     /// The built-in seccomp profile, or none.
     pub seccomp: bool,
+    /// Lets its starter act between its creation and its program.
+    pub gate: Option<Gate>,
+    /// How many descriptors from 3 on are the program's too.
+    pub preserved_descriptors: u32,
 }
 
 impl Container {
@@ -57,10 +62,16 @@ impl Container {
             .during("mkdir", || format!("{} in the root filesystem", directory.display()))
             .step(|| format!("make the working directory {}", directory.display()))?;
         self.restrict(&root)?;
+        let prepared = self.gate.map(|gate| gate.prepared(reporter)).transpose()?;
         rootfs::pivot(&root)?;
         drop(root);
-        let process = Process { spec: process, stdio: self.stdio, seccomp: self.seccomp };
-        process.execute(&Root::current()?, slave, reporter)
+        let process = Process {
+            spec: process,
+            stdio: self.stdio,
+            seccomp: self.seccomp,
+            preserved_descriptors: self.preserved_descriptors,
+        };
+        process.execute(&Root::current()?, slave, prepared.as_ref(), reporter)
     }
 
     fn enter_namespaces(&self) -> Result<(), Error> {

@@ -27,19 +27,22 @@ pub enum Kind {
     User,
     /// The image or the container is not what it must be for its own safety or ours.
     Hostile,
+    /// A hook failed.
+    Hook,
     /// A system call failed.
     System,
 }
 
 impl Kind {
     /// One letter a kind, for the way from the child to its starter.
-    const LETTERS: [(Self, u8); 7] = [
+    const LETTERS: [(Self, u8); 8] = [
         (Self::InvalidSpec, b'i'),
         (Self::Unsupported, b'u'),
         (Self::CommandNotFound, b'f'),
         (Self::CommandNotExecutable, b'x'),
         (Self::User, b'n'),
         (Self::Hostile, b'h'),
+        (Self::Hook, b'k'),
         (Self::System, b's'),
     ];
 

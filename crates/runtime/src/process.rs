@@ -9,6 +9,7 @@ use sandbar_sys::During;
 
 use crate::environment::Environment;
 use crate::error::{Error, Kind};
+use crate::gate::Prepared;
 use crate::report::Reporter;
 use crate::root::Root;
 use crate::{devices, limits, privileges, program, seccomp, terminal};
@@ -32,6 +33,8 @@ pub struct Process {
     pub stdio: Stdio,
     /// The built-in seccomp profile, or none.
     pub seccomp: bool,
+    /// How many descriptors from 3 on are the program's too.
+    pub preserved_descriptors: u32,
 }
 
 impl Process {
@@ -57,7 +60,7 @@ impl Process {
             Stdio::Terminal => Some(terminal::open(&root, &self.spec, reporter)?),
             Stdio::Descriptors(_) => None,
         };
-        self.execute(&root, slave, reporter)
+        self.execute(&root, slave, None, reporter)
     }
 
     /// The last steps, in the container's root: descriptors, identity, privileges, program.
@@ -65,6 +68,7 @@ impl Process {
         self,
         root: &Root,
         terminal: Option<OwnedFd>,
+        prepared: Option<&Prepared>,
         reporter: &Reporter,
     ) -> Result<Infallible, Error> {
         let (identity, home) = crate::user::resolve(root, self.spec.user())?;
@@ -98,7 +102,9 @@ impl Process {
         let restricted = self.spec.no_new_privileges().unwrap_or(false);
 
         limits::apply_rlimits(&self.spec, reporter)?;
-        sandbar_sys::mark_close_on_exec_from(3).during("close_range", || "3 and up".into())?;
+        let first = self.preserved_descriptors.saturating_add(3);
+        sandbar_sys::mark_close_on_exec_from(first)
+            .during("close_range", || format!("{first} and up"))?;
         // Without no-new-privileges a filter needs CAP_SYS_ADMIN, which the next step gives up.
         if self.seccomp && !restricted {
             seccomp::load_default()?;
@@ -109,6 +115,7 @@ impl Process {
         let program = program::find(arguments, &environment)?;
         rustix::process::set_parent_process_death_signal(None)
             .during("prctl", || "PR_SET_PDEATHSIG none".into())?;
+        prepared.map_or(Ok(()), |prepared| prepared.wait(reporter))?;
         if self.seccomp && restricted {
             seccomp::load_default()?;
         }

@@ -15,6 +15,9 @@ use crate::error::{Error, Kind};
 /// The longest message; a longer text is cut.
 const LONGEST: usize = 4096;
 
+/// The longest answer, which has the container's annotations in it. A longer one is refused.
+const LONGEST_ANSWER: usize = 128 << 10;
+
 /// The child's end.
 pub(crate) struct Reporter(OwnedFd);
 
@@ -28,6 +31,10 @@ pub(crate) enum Report {
     Told(String),
     /// The terminal's other end.
     Terminal(OwnedFd),
+    /// Its namespaces and root are made; it waits for an answer.
+    Prepared,
+    /// All is done but its program.
+    Created,
     /// It failed, and is ending.
     Failed(Error),
 }
@@ -55,6 +62,25 @@ impl Reporter {
         self.send(b'm', "", Some(terminal));
     }
 
+    /// Says that namespaces and root are made.
+    pub(crate) fn prepared(&self) {
+        self.send(b'p', "", None);
+    }
+
+    /// Says that all is done but the program.
+    pub(crate) fn created(&self) {
+        self.send(b'c', "", None);
+    }
+
+    /// What the starter answers; empty if it is gone.
+    pub(crate) fn told(&self) -> Result<String, Failure> {
+        let mut text = vec![0; LONGEST_ANSWER];
+        let length = rustix::io::retry_on_intr(|| rustix::io::read(&self.0, text.as_mut_slice()))
+            .during("read", || "of the starter".into())?;
+        text.truncate(length);
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Says why the start failed.
     pub(crate) fn failed(&self, error: &Error) {
         self.send(error.kind().letter().to_ascii_uppercase(), &error.one_line(), None);
@@ -80,6 +106,16 @@ impl Reporter {
 }
 
 impl Reports {
+    /// Answers a child that waits.
+    pub(crate) fn answer(&self, text: &str) -> Result<(), Failure> {
+        let sent = if text.len() > LONGEST_ANSWER {
+            Err(rustix::io::Errno::MSGSIZE)
+        } else {
+            rustix::net::send(&self.0, text.as_bytes(), SendFlags::NOSIGNAL).map(drop)
+        };
+        sent.during("send", || format!("{} bytes to a starting child", text.len()))
+    }
+
     /// The next message, `None` at the end. Blocks unless the socket was made non-blocking.
     pub(crate) fn next(&self) -> Result<Option<Report>, Failure> {
         let mut buffer = [0_u8; LONGEST];
@@ -105,6 +141,8 @@ impl Reports {
         Ok(Some(match (tag, fd) {
             (b't', _) => Report::Told(text),
             (b'm', Some(terminal)) => Report::Terminal(terminal),
+            (b'p', _) => Report::Prepared,
+            (b'c', _) => Report::Created,
             (tag, _) => {
                 Report::Failed(Error::new(Kind::from_letter(tag.to_ascii_lowercase()), text))
             }

@@ -51,6 +51,11 @@ pub enum Event {
     Told(String),
     /// It has a terminal, and this is the other end.
     Terminal(OwnedFd),
+    /// Its namespaces and its root are made, and it waits for [`Starting::proceed`]; only with a
+    /// [`Gate`](crate::Gate).
+    Prepared,
+    /// All is done but its program, for which it waits; only with a [`Gate`](crate::Gate).
+    Created,
     /// It executes its program (or was killed on the way: its end tells).
     Running,
     /// It could not be started, and is ending.
@@ -91,8 +96,19 @@ impl Starting {
             None => Event::Running,
             Some(Report::Told(text)) => Event::Told(text),
             Some(Report::Terminal(terminal)) => Event::Terminal(terminal),
+            Some(Report::Prepared) => Event::Prepared,
+            Some(Report::Created) => Event::Created,
             Some(Report::Failed(error)) => Event::Failed(error),
         })
+    }
+
+    /// Lets a process go on that has reported [`Event::Prepared`]. The container's state (JSON) is for its hooks:
+    /// `creating` for those that are run now, `created` for those that are run when it starts.
+    ///
+    /// # Errors
+    /// As send(2); `EMSGSIZE` for states of more than 128 KiB together.
+    pub fn proceed(&self, creating: &str, created: &str) -> Result<(), Failure> {
+        self.reports.answer(&format!("{creating}\0{created}"))
     }
 }
 

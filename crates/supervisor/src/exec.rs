@@ -106,6 +106,8 @@ impl Supervisor {
                 Err(failure) if failure.errno() == rustix::io::Errno::AGAIN => return,
                 Ok(Event::Told(text)) => exec.told.push(text),
                 Ok(Event::Terminal(terminal)) => exec.terminal = Some(terminal),
+                // Of a container with a gate.
+                Ok(Event::Prepared | Event::Created) => {}
                 Ok(Event::Running) => {
                     self.poll.forget(starting);
                     exec.starting = None;
@@ -160,5 +162,5 @@ fn read_process(file: OwnedFd, stdio: Stdio) -> Result<Process, Error> {
         .during("read", || "the process".into())?;
     let spec: ProcessSpec =
         serde_json::from_str(&text).map_err(|error| Error::json("the process".as_ref(), error))?;
-    Ok(Process { spec, stdio, seccomp: true })
+    Ok(Process { spec, stdio, seccomp: true, preserved_descriptors: 0 })
 }

@@ -185,6 +185,8 @@ impl Supervisor {
                     }
                     member.terminal = Some(terminal);
                 }
+                // Of a container with a gate.
+                Ok(Event::Prepared | Event::Created) => {}
                 Ok(Event::Running) => return self.started(id),
                 Ok(Event::Failed(error)) => {
                     let kind = match error.kind() {
@@ -389,6 +391,8 @@ fn prepare(
         mount_point: directory.mount_point(),
         stdio,
         seccomp: true,
+        gate: None,
+        preserved_descriptors: 0,
     })
 }
 

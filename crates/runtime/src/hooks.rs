@@ -1,0 +1,103 @@
+//! Hooks: programs that a specification has run at points of a container's life (`config.md`, "POSIX-platform
+//! Hooks").
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use oci_spec::runtime::Hook;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use sandbar_sys::During;
+
+use crate::error::{Error, Kind, Step};
+
+/// Runs `hooks` one after the other, each with the container's `state` (JSON) on its standard input.
+///
+/// A hook has the environment that it is given and no other. One that is not over after its `timeout` gets
+/// SIGKILL, and has failed.
+///
+/// # Errors
+/// At the first that can't be started, does not end in time or does not exit with 0; those after it are not run.
+pub fn run_hooks(point: &str, hooks: &[Hook], state: &str) -> Result<(), Error> {
+    hooks.iter().try_for_each(|hook| run(point, hook, state))
+}
+
+/// Refuses hooks that could not be run.
+pub(crate) fn check(point: &str, hooks: Option<&[Hook]>) -> Result<(), Error> {
+    for hook in hooks.unwrap_or_default() {
+        let refuse = |what: &str| {
+            let message = format!("hooks.{point} {}: {what}", hook.path().display());
+            Err(Error::new(Kind::InvalidSpec, message))
+        };
+        if !hook.path().is_absolute() {
+            return refuse("not an absolute path");
+        }
+        if hook.timeout().is_some_and(|seconds| seconds <= 0) {
+            return refuse("its timeout must be more than 0");
+        }
+        let malformed = |variable: &String| !variable.contains('=') || variable.contains('\0');
+        if hook.env().iter().flatten().any(malformed) {
+            return refuse("its env must be of the form NAME=VALUE");
+        }
+    }
+    Ok(())
+}
+
+fn run(point: &str, hook: &Hook, state: &str) -> Result<(), Error> {
+    let path = hook.path();
+    let failed = |what: String| {
+        let message = format!("hooks.{point} {}: {what}", path.display());
+        Error::new(Kind::Hook, message)
+    };
+    let mut command = Command::new(path);
+    if let Some((name, arguments)) = hook.args().as_deref().and_then(<[String]>::split_first) {
+        std::os::unix::process::CommandExt::arg0(&mut command, name);
+        command.args(arguments);
+    }
+    command.env_clear();
+    command.envs(hook.env().iter().flatten().filter_map(|variable| variable.split_once('=')));
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    let mut child =
+        command.spawn().map_err(|error| failed(format!("it can't be executed: {error}")))?;
+    if let Some(mut input) = child.stdin.take() {
+        // One that does not read it need not.
+        let _written = input.write_all(state.as_bytes());
+    }
+    let limit = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok());
+    let limit = limit.map(Duration::from_secs);
+    if !ends_within(&child, limit)? {
+        let _killed = child.kill();
+        let _reaped = child.wait();
+        let seconds = limit.unwrap_or_default().as_secs();
+        return Err(failed(format!("it was not over after {seconds} s, and was killed")));
+    }
+    match child.wait() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(failed(format!("it failed: {status}"))),
+        Err(error) => Err(failed(format!("its end is not known: {error}"))),
+    }
+}
+
+/// Waits for the end of `child`, `limit` at the most.
+fn ends_within(child: &Child, limit: Option<Duration>) -> Result<bool, Error> {
+    let Some(limit) = limit else { return Ok(true) };
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let Some(pid) = pid else { return Ok(true) };
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())
+        .during("pidfd_open", || pid.to_string())
+        .step(|| "wait for a hook".into())?;
+    let deadline = Instant::now() + limit;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) if left.is_zero() => return Ok(false),
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return Ok(true),
+            Err(errno) => {
+                return Err(errno).during("poll", || "a hook's pidfd".into()).map_err(Error::from);
+            }
+        }
+    }
+}
