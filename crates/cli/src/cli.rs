@@ -8,7 +8,7 @@ use clap::Parser;
 
 use crate::commands::Command;
 use crate::context::Context;
-use crate::{output, usage};
+use crate::{oci, output, usage};
 
 /// Pods on one Linux machine
 #[derive(Debug, Parser)]
@@ -44,6 +44,9 @@ impl Exit {
 /// Parses, runs, and says what went wrong if something did.
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    if let Some(arguments) = oci::arguments(&arguments) {
+        return oci::main(arguments);
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage::refuse(&error, &arguments),

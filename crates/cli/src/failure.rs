@@ -175,7 +175,8 @@ plain!(
     rustix::io::Errno,
     serde_json::Error,
     sandbar_spec::Invalid,
-    sandbar_cgroup::Error
+    sandbar_cgroup::Error,
+    sandbar_sys::Failure
 );
 
 /// An error and what it came from, leaving out what was said already.

@@ -13,6 +13,7 @@ mod failure;
 mod flow;
 mod human;
 mod inspect;
+mod oci;
 mod options;
 mod output;
 mod stdio;

@@ -8,7 +8,8 @@ use sandbar_spec::{
     Address, ContainerConfig, ContainerId, ContainerState, ContainerStatus, ExitCode, PodConfig,
     PodStatus,
 };
-use sandbar_supervisor::{process_lives, process_start, read_record};
+use sandbar_supervisor::read_record;
+use sandbar_sys::{process_lives, process_start};
 
 use crate::error::{Error, Kind};
 use crate::log::Log;

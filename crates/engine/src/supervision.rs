@@ -5,14 +5,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::mount::OpenTreeFlags;
+use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use sandbar_cgroup::{Hierarchy, Limits};
 use sandbar_spec::layout::PodDirectory;
 use sandbar_spec::{ContainerState, PodConfig};
 use sandbar_supervisor::{Client, supervisors_cgroup};
-use sandbar_sys::{During, MountAttributes, Program, set_mount_attributes};
+use sandbar_sys::{During, Program, own_program};
 
 use crate::directories;
 use crate::engine::Engine;
@@ -163,16 +162,4 @@ pub(crate) fn reach(directory: &PodDirectory) -> Result<Reached, Error> {
 /// Whether a process of the pod lives.
 fn has_life(pod: &Pod) -> bool {
     pod.containers.iter().any(|container| container.status.state == ContainerState::Running)
-}
-
-/// This program, through a read-only mount that is nobody else's: so a container that gets hold of it by
-/// `/proc/PID/exe` can't write to it (CVE-2019-5736), and all supervisors share its pages.
-pub(crate) fn own_program() -> Result<OwnedFd, Error> {
-    let path = "/proc/self/exe";
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let file = rustix::mount::open_tree(CWD, path, flags).during("open_tree", || path.into())?;
-    let read_only = MountAttributes { set: MountAttributes::RDONLY, ..MountAttributes::default() };
-    set_mount_attributes(file.as_fd(), read_only, false)
-        .during("mount_setattr", || format!("{path} read-only"))?;
-    Ok(file)
 }

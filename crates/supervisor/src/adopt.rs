@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sandbar_spec::{ContainerId, ContainerState, ContainerStatus, ExitCode};
+use sandbar_sys::process_lives;
 
 use crate::log::{Log, StreamName};
 use crate::member::{Phase, Running};
 use crate::poll::Token;
-use crate::record::process_lives;
 use crate::streams::Stream;
 use crate::supervisor::Supervisor;
 use crate::{Error, read_record};

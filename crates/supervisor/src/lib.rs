@@ -37,5 +37,5 @@ pub use error::Error;
 pub use log::{LogLine, StreamName};
 pub use namespaces::SandboxNamespaces;
 pub use packet::Packet;
-pub use record::{process_lives, process_start, read_record, replace_record};
+pub use record::{read_record, replace_record};
 pub use supervisor::{Ended, Given, run};

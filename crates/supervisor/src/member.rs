@@ -179,7 +179,7 @@ impl Member {
         self.status = ContainerStatus {
             state: ContainerState::Running,
             pid: Some(pid),
-            pid_start: crate::record::process_start(pid),
+            pid_start: sandbar_sys::process_start(pid),
             started_at: Some(jiff::Timestamp::now()),
             finished_at: None,
             exit_code: None,

@@ -55,31 +55,6 @@ pub fn replace_record<T: Serialize>(path: &Path, record: &T) -> Result<(), Error
     Ok(done?)
 }
 
-/// When the process `pid` began, in clock ticks since boot (`/proc/PID/stat`, field 22); `None` if there is
-/// no such process, or only its zombie.
-#[must_use]
-pub fn process_start(pid: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, field 2, may hold anything but ends at the last parenthesis.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.nth(18)?.parse().ok()
-}
-
-/// Whether the process `pid` is the one that began at `start`, and lives: one that has let go of its
-/// namespaces is ending, even if it can be seen a little longer.
-#[must_use]
-pub fn process_lives(pid: i32, start: Option<u64>) -> bool {
-    let begun = process_start(pid);
-    let has_namespaces = || match std::fs::read_link(format!("/proc/{pid}/ns/mnt")) {
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
-        Ok(_) => true,
-    };
-    begun.is_some() && begun == start && has_namespaces()
-}
-
 /// A path's directory and last name.
 pub(crate) fn split(path: &Path) -> (&Path, &OsStr) {
     let directory = path.parent().unwrap_or_else(|| Path::new("."));
@@ -109,11 +84,5 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         std::fs::write(&path, "{").unwrap();
         assert!(read_record::<Vec<u8>>(&path).is_err());
-    }
-
-    #[test]
-    fn a_process_has_a_beginning_and_a_number_out_of_use_has_none() {
-        assert!(process_start(i32::try_from(std::process::id()).unwrap()).is_some());
-        assert_eq!(process_start(i32::MAX), None);
     }
 }

@@ -38,6 +38,13 @@ pub fn take_inherited(number: RawFd) -> Option<OwnedFd> {
     }
 }
 
+/// Whether the descriptor `number` is open.
+#[must_use]
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: F_GETFD reads a flag of a descriptor number and fails with EBADF if it is not open.
+    unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
 /// The calling thread's errno.
 pub(crate) fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)

@@ -1,0 +1,54 @@
+//! `sandbar oci kill`.
+
+use rustix::process::pidfd_send_signal;
+use sandbar_spec::SignalNumber;
+
+use super::process::number;
+use super::record::Directory;
+use super::{Context, cgroups};
+use crate::cli::Exit;
+use crate::failure::{Doing, Failure, Result};
+
+/// Send a signal to a container's first process
+#[derive(Debug, clap::Args)]
+pub(super) struct Kill {
+    /// To all its processes
+    #[arg(short, long)]
+    all: bool,
+    /// The container's id
+    id: String,
+    /// The signal's name or number
+    #[arg(default_value = "TERM")]
+    signal: SignalNumber,
+}
+
+impl Kill {
+    pub(super) fn execute(self, context: &Context) -> Result<Exit> {
+        let directory = Directory::new(&context.root, &self.id)?;
+        let record = directory.record()?;
+        let action = format!("send signal {} to container {}", self.signal, self.id);
+        let Some(signal) = number(self.signal) else {
+            return Err(Failure::new(format!(
+                "cannot {action}: the C library keeps it for itself"
+            )));
+        };
+        if self.all {
+            let cgroup = cgroups::required(&record)?;
+            if self.signal == SignalNumber::KILL {
+                cgroup.kill(cgroups::PATIENCE).doing(&action)?;
+                return Ok(Exit::SUCCESS);
+            }
+            for pid in cgroup.processes().doing(&action)? {
+                // One that has ended meanwhile has no use for it.
+                let _ended = rustix::process::kill_process(pid, signal);
+            }
+            return Ok(Exit::SUCCESS);
+        }
+        // Engines know by these words that there is nothing left to signal.
+        let process = record.process.and_then(super::record::Process::pidfd);
+        let process = process
+            .ok_or_else(|| Failure::new(format!("cannot {action}: container not running")))?;
+        pidfd_send_signal(&process, signal).doing(action)?;
+        Ok(Exit::SUCCESS)
+    }
+}

@@ -1,0 +1,50 @@
+//! `sandbar oci run`.
+
+use super::create::{Created, create};
+use super::options::Creation;
+use super::process::attend;
+use super::start::start;
+use super::{Context, delete};
+use crate::attach::signals;
+use crate::cli::Exit;
+use crate::failure::Result;
+
+/// Create a container, start it, wait for its end and delete it
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    #[command(flatten)]
+    creation: Creation,
+    /// Do not wait for its end
+    #[arg(short, long)]
+    detach: bool,
+    /// Do not delete it when it has ended
+    #[arg(long)]
+    keep: bool,
+    /// The container's id
+    id: String,
+}
+
+impl Run {
+    pub(super) fn execute(self, context: &Context) -> Result<Exit> {
+        let socket = self.creation.process.console_socket.is_some();
+        let Created { directory, pid, pidfd, terminal } =
+            create(context, &self.creation, &self.id, self.detach)?;
+        // Taken over before the program runs, so that none is lost.
+        let shown = terminal.filter(|_| !socket);
+        let signals = signals(shown.is_some())?;
+        let started = start(&directory);
+        let remove = || delete::delete(context, &directory);
+        if let Err(failure) = started {
+            remove()?;
+            return Err(failure);
+        }
+        if self.detach {
+            return Ok(Exit::SUCCESS);
+        }
+        let ended = attend(pid, &pidfd, shown.as_ref(), signals);
+        if !self.keep {
+            remove()?;
+        }
+        ended
+    }
+}
