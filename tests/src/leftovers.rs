@@ -76,6 +76,7 @@ fn files() -> Vec<String> {
         "/run/sandbar/pods",
         "/run/sandbar/names",
         "/run/sandbar/addresses",
+        "/run/sandbar/oci",
         "/var/lib/sandbar/containers",
     ];
     let mut left = Vec::new();
@@ -102,7 +103,9 @@ fn cgroups() -> Vec<String> {
     let all = Hierarchy::all();
     let below = all.iter().flat_map(|hierarchy| hierarchy.below("sandbar"));
     below
-        .filter(|path| !path.ends_with("sandbar") && !path.ends_with("sandbar/supervisors"))
+        .filter(|path| {
+            !["sandbar", "sandbar/supervisors", "sandbar/oci"].iter().any(|it| path.ends_with(it))
+        })
         .map(|path| format!("cgroup {}", path.display()))
         .collect()
 }

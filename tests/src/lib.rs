@@ -19,8 +19,10 @@
 //! cgroup. One that can't run on this machine is reported as ignored, with the reason, never as passed.
 
 mod archive;
+mod bundle;
 mod cgroups;
 mod command;
+mod descriptor;
 mod http;
 mod leftovers;
 mod needs;
@@ -32,7 +34,9 @@ mod terminal;
 mod until;
 
 pub use archive::{docker_archive, oci_archive};
+pub use bundle::Bundle;
 pub use command::{Command, Output, Running};
+pub use descriptor::receive_descriptor;
 pub use http::{Response, get};
 pub use leftovers::left_behind;
 pub use needs::Need;

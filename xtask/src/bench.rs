@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: how long and how large, beside Podman on the same machine in the same run.
+//! `cargo xtask bench`: how long and how large, beside Podman (`--runtime`: crun and runc) on the same machine in the
+//! same run.
 //!
 //! Everything runs in a node of its own. A measured command is timed from before it is spawned until it has been
 //! waited for; Sandbar's and Podman's take turns. Nothing fails for being slow: the table says what missed.
@@ -8,6 +9,7 @@ mod memory;
 mod peers;
 mod report;
 mod row;
+mod runtimes;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -47,12 +49,13 @@ pub(crate) struct Options {
     runs: usize,
     json: PathBuf,
     podman: bool,
+    runtime: bool,
 }
 
 impl Options {
     pub(crate) fn parse(mut parser: Parser) -> Result<Self> {
         let json = build::workspace().join("target/bench.json");
-        let mut options = Self { runs: 50, json, podman: true };
+        let mut options = Self { runs: 50, json, podman: true, runtime: false };
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("runs") => options.runs = parser.value()?.parse()?,
@@ -60,6 +63,7 @@ impl Options {
                     options.json = std::path::absolute(PathBuf::from(parser.value()?))?;
                 }
                 Arg::Long("no-podman") => options.podman = false,
+                Arg::Long("runtime") => options.runtime = true,
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -82,9 +86,12 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 fn enter(options: &Options) -> Result<ExitCode> {
     apt::install(&[Package::BUSYBOX])?;
     // Without Podman there is less to see, and nothing wrong.
-    if options.podman
-        && let Err(error) = apt::install(&PODMAN)
-    {
+    let peers: &[Package] = match (options.runtime, options.podman) {
+        (true, _) => &[Package::CRUN, Package::RUNC],
+        (false, true) => &PODMAN,
+        (false, false) => &[],
+    };
+    if let Err(error) = apt::install(peers) {
         println!("note: {error:#}");
     }
     let built = build::release()?;
@@ -92,9 +99,8 @@ fn enter(options: &Options) -> Result<ExitCode> {
     let mut words: Vec<OsString> = vec![std::env::current_exe()?.into(), "bench".into()];
     words.extend(["--runs".into(), options.runs.to_string().into()]);
     words.extend(["--json".into(), options.json.clone().into()]);
-    if !options.podman {
-        words.push("--no-podman".into());
-    }
+    words.extend((!options.podman).then(|| "--no-podman".into()));
+    words.extend(options.runtime.then(|| "--runtime".into()));
     let status = node::command(&words)?.env(INSIDE, sandbar).status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -107,6 +113,9 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
     let archive = scratch.path().join("busybox.tar");
     let rootfs = Rootfs::new()?;
     rootfs.busybox()?;
+    if options.runtime {
+        return runtimes(options, sandbar, scratch.path(), rootfs.path());
+    }
     rootfs.archive(&archive)?;
 
     let sandbar = Peer::sandbar(sandbar, scratch.path(), &archive)?;
@@ -133,6 +142,17 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
     report.write(&options.json)?;
     println!("The same as JSON: {}", options.json.display());
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures OCI runtimes.
+fn runtimes(options: &Options, sandbar: &Path, scratch: &Path, rootfs: &Path) -> Result<ExitCode> {
+    let comparison = runtimes::measure(sandbar, scratch, rootfs, options.runs, WARM_UP)?;
+    println!("\n{comparison}");
+    let json = format!("{:#}\n", comparison.json());
+    std::fs::write(&options.json, json)
+        .with_context(|| format!("can't write {}", options.json.display()))?;
+    println!("The same as JSON: {}", options.json.display());
+    Ok(if comparison.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Takes cgroup version 2 out of the node where version 1 is what is used and both have controllers: crun 1.8 refuses

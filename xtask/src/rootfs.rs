@@ -31,7 +31,7 @@ impl Rootfs {
         Ok(rootfs)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 

@@ -72,7 +72,7 @@ impl Measured {
         }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         match self {
             Self::Values(values) => json!({
                 "median": self.median(), "p95": self.p95(), "values": values,

@@ -13,7 +13,7 @@ use crate::failure::{Doing, Failure, Result};
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the cgroups of containers are whose bundle does not say.
-const USUAL: &str = "sandbar-oci";
+const USUAL: &str = "sandbar/oci";
 
 /// The cgroup that `spec` asks for (`config-linux.md`, "Cgroups Path"), below each hierarchy's mount point.
 pub(super) fn path(spec: &Spec, id: &str) -> Result<CgroupPath> {
