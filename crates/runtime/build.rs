@@ -1,8 +1,7 @@
 //! Compiles the built-in seccomp profile into a filter, once, so that no start has to.
 //!
-//! The filter is a binary search over the numbers of the system calls: the kernel runs it in some twenty
-//! steps, and fills its cache of calls that are always allowed (Linux 5.11) in a fraction of the time that
-//! a list of comparisons takes.
+//! What depends on the process's capabilities is left as a mark that a start replaces
+//! (`src/seccomp/built_in.rs`); all else is final.
 
 #![allow(
     clippy::expect_used,
@@ -14,120 +13,156 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::{env, fs, path::Path};
 
-// linux/bpf_common.h and linux/seccomp.h.
-const LOAD: u16 = 0x20;
-const JUMP: u16 = 0x05;
-const JUMP_EQUAL: u16 = 0x15;
-const JUMP_GREATER_EQUAL: u16 = 0x35;
-const AND: u16 = 0x54;
-const RETURN: u16 = 0x06;
-const ALLOW: u32 = 0x7fff_0000;
-const ERRNO: u32 = 0x0005_0000;
-const KILL_PROCESS: u32 = 0x8000_0000;
+#[path = "src/seccomp/bpf.rs"]
+#[allow(dead_code, reason = "a profile of a bundle's needs more of it")]
+mod bpf;
+#[path = "src/seccomp/calls.rs"]
+#[allow(dead_code, reason = "a profile of a bundle's needs more of it")]
+mod calls;
+
+use bpf::{Call, Comparison, Condition, Rule, Section, value};
+use calls::Architecture;
+
 const EPERM: u32 = 1;
+const EINVAL: u32 = 22;
 const ENOSYS: u32 = 38;
-/// Offsets in `struct seccomp_data`.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const FIRST_ARGUMENT: u32 = 16;
 
-type Instruction = (u16, u8, u8, u32);
+/// No action of the kernel's, which kills for one that it does not know: a mark that is left is no hole. The
+/// lower bits are an index of the grants.
+const MARK: u32 = 0x4000_0000;
 
-#[derive(Clone, PartialEq, Eq)]
-enum Action {
-    Return(u32),
-    /// Allowed if all conditions of any alternative hold.
-    AllowIf(Vec<Vec<Condition>>),
-}
-
-#[derive(Clone, PartialEq, Eq)]
-struct Condition {
-    argument: u32,
-    mask: u32,
-    value: u32,
-    equal: bool,
-}
+/// The capabilities any of which is enough, and the value for who has none of them.
+type Grant = (u64, u32);
 
 fn main() {
-    println!("cargo::rerun-if-changed=seccomp/default.profile");
-    println!("cargo::rerun-if-changed=build.rs");
-    let architecture = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
-    let (number, audit): (fn(&str) -> Option<u32>, u32) = match architecture.as_str() {
-        "x86_64" => (x86_64, 0xC000_003E),
-        "aarch64" => (aarch64, 0xC000_00B7),
+    for file in
+        ["seccomp/default.profile", "src/seccomp/bpf.rs", "src/seccomp/calls.rs", "build.rs"]
+    {
+        println!("cargo::rerun-if-changed={file}");
+    }
+    let machine = env::var("CARGO_CFG_TARGET_ARCH").expect("cargo sets it");
+    let architectures = match machine.as_str() {
+        "x86_64" => [calls::X86_64, calls::X86],
+        "aarch64" => [calls::AARCH64, calls::ARM],
         other => panic!("the runtime has no seccomp profile for {other}"),
     };
     let profile = fs::read_to_string("seccomp/default.profile").expect("the profile is there");
-    let actions = parse(&profile, number);
-    let mut program = vec![
-        (LOAD, 0, 0, ARCHITECTURE),
-        // A 32-bit system call means something else by the same number.
-        (JUMP_EQUAL, 1, 0, audit),
-        (RETURN, 0, 0, KILL_PROCESS),
-        (LOAD, 0, 0, NUMBER),
-    ];
-    if architecture == "x86_64" {
-        // The x32 calls have bit 30 set; they are as unknown as any other number.
-        program.push((JUMP_GREATER_EQUAL, 0, 1, 0x4000_0000));
-        program.push((RETURN, 0, 0, ERRNO | ENOSYS));
-    }
-    program.extend(search(&ranges(&actions)));
-    let mut text = String::from("&[\n");
+    let mut grants = Vec::new();
+    let sections = architectures.map(|architecture| Section {
+        audit: architecture.audit,
+        // The x32 calls are as unknown as any other number.
+        others: vec![(0, value::ERRNO | ENOSYS)],
+        calls: parse(&profile, architecture, &mut grants),
+    });
+    let program = bpf::compile(&sections, value::KILL_PROCESS).expect("the profile is short");
+
+    let mut text =
+        String::from("/// The built-in profile.\nconst FILTER: &[SeccompInstruction] = &[\n");
     for (code, jt, jf, k) in &program {
         writeln!(text, "    SeccompInstruction {{ code: {code}, jt: {jt}, jf: {jf}, k: {k} }},")
             .expect("a string takes all");
     }
-    text.push(']');
+    writeln!(text, "];\n/// What no value of the kernel's has.\nconst MARK: u32 = {MARK};")
+        .expect("a string takes all");
+    text.push_str(
+        "/// By a mark's lower bits: capabilities of which one is enough, and the value without.\n",
+    );
+    writeln!(text, "const GRANTS: &[(u64, u32)] = &{grants:?};").expect("a string takes all");
     let out = env::var_os("OUT_DIR").expect("cargo sets it");
     fs::write(Path::new(&out).join("default_filter.rs"), text).expect("OUT_DIR is writable");
 }
 
-fn x86_64(name: &str) -> Option<u32> {
-    name.parse().ok().map(|number: syscalls::x86_64::Sysno| number as u32)
-}
-
-fn aarch64(name: &str) -> Option<u32> {
-    name.parse().ok().map(|number: syscalls::aarch64::Sysno| number as u32)
-}
-
-/// The action of each system call that the profile names.
-fn parse(profile: &str, number: fn(&str) -> Option<u32>) -> BTreeMap<u32, Action> {
-    let mut actions = BTreeMap::new();
+/// What each system call that the profile names gets.
+fn parse(
+    profile: &str,
+    architecture: Architecture,
+    grants: &mut Vec<Grant>,
+) -> BTreeMap<u32, Call> {
+    /// `None`: nothing was said yet of the calls for which no condition holds.
+    type Unfinished = (Vec<Rule>, Option<u32>);
+    let mut calls: BTreeMap<u32, Unfinished> = BTreeMap::new();
     for line in profile.lines() {
         let line = line.split('#').next().unwrap_or_default().trim();
-        let Some((verb, rest)) = line.split_once(' ') else {
-            assert!(line.is_empty(), "profile: {line}");
-            continue;
-        };
-        if let Some((name, condition)) = rest.split_once(" if ") {
-            assert_eq!(verb, "allow", "profile: {line}");
-            let alternative: Vec<Condition> =
-                condition.split(" and ").map(parse_condition).collect();
-            if let Some(number) = number(name.trim()) {
-                let entry = actions.entry(number).or_insert_with(|| Action::AllowIf(Vec::new()));
-                match entry {
-                    Action::AllowIf(alternatives) => alternatives.push(alternative),
-                    Action::Return(_) => panic!("profile: {name} is named twice"),
-                }
-            }
+        if line.is_empty() {
             continue;
         }
-        let action = match verb {
-            "allow" => ALLOW,
-            "deny" => ERRNO | EPERM,
-            _ => panic!("profile: {line}"),
+        let (value, rest) = action(line, grants);
+        let (names, conditions) = match rest.split_once(" if ") {
+            Some((names, conditions)) => {
+                (names, conditions.split(" and ").map(parse_condition).collect())
+            }
+            None => (rest, Vec::new()),
         };
-        for name in rest.split_whitespace() {
-            if let Some(number) = number(name) {
-                let twice = actions.insert(number, Action::Return(action)).is_some();
-                assert!(!twice, "profile: {name} is named twice");
+        for name in names.split_whitespace() {
+            assert!(calls::is_known(name), "profile: no architecture has {name}");
+            let Some(number) = (architecture.number)(name) else { continue };
+            let (rules, otherwise) = calls.entry(number).or_default();
+            if conditions.is_empty() {
+                assert!(otherwise.replace(value).is_none(), "profile: {name} is named twice");
+            } else {
+                rules.push(Rule { conditions: conditions.clone(), value });
             }
         }
     }
-    actions
+    let finish = |(rules, otherwise): Unfinished| Call {
+        rules,
+        otherwise: otherwise.unwrap_or(value::ERRNO | EPERM),
+    };
+    calls.into_iter().map(|(number, call)| (number, finish(call))).collect()
 }
 
-/// `argN [& MASK] ==|!= VALUE`
+/// The value that a line gives, and the rest of it: names and conditions.
+fn action<'a>(line: &'a str, grants: &mut Vec<Grant>) -> (u32, &'a str) {
+    let (verb, rest) = line.split_once(' ').unwrap_or_else(|| panic!("profile: {line}"));
+    match verb {
+        "allow" => (value::ALLOW, rest),
+        "deny" => (value::ERRNO | EPERM, rest),
+        "with" => {
+            let (names, rest) =
+                rest.split_once(" allow ").unwrap_or_else(|| panic!("profile: {line}"));
+            let (rest, errno) = rest.rsplit_once(" or ").unwrap_or((rest, "EPERM"));
+            let errno = match errno {
+                "EPERM" => EPERM,
+                "EINVAL" => EINVAL,
+                "ENOSYS" => ENOSYS,
+                other => panic!("profile: {other} in {line}"),
+            };
+            let capabilities = names.split('|').fold(0, |set, name| set | 1 << capability(name));
+            let grant = (capabilities, value::ERRNO | errno);
+            let index = grants.iter().position(|known| *known == grant).unwrap_or_else(|| {
+                grants.push(grant);
+                grants.len() - 1
+            });
+            (MARK | u32::try_from(index).expect("grants are few"), rest)
+        }
+        _ => panic!("profile: {line}"),
+    }
+}
+
+/// Its number in linux/capability.h.
+fn capability(name: &str) -> u32 {
+    match name {
+        "CAP_DAC_READ_SEARCH" => 2,
+        "CAP_SYS_MODULE" => 16,
+        "CAP_SYS_RAWIO" => 17,
+        "CAP_SYS_CHROOT" => 18,
+        "CAP_SYS_PTRACE" => 19,
+        "CAP_SYS_PACCT" => 20,
+        "CAP_SYS_ADMIN" => 21,
+        "CAP_SYS_BOOT" => 22,
+        "CAP_SYS_NICE" => 23,
+        "CAP_SYS_TIME" => 25,
+        "CAP_SYS_TTY_CONFIG" => 26,
+        "CAP_AUDIT_WRITE" => 29,
+        "CAP_SYSLOG" => 34,
+        "CAP_PERFMON" => 38,
+        "CAP_BPF" => 39,
+        other => panic!("profile: {other} has no number here"),
+    }
+}
+
+/// `argN [& MASK] ==|!= VALUE`: of an argument that is an `int`, so that the upper half does not matter to
+/// the kernel either.
 fn parse_condition(text: &str) -> Condition {
     let number = |text: &str| -> u32 {
         let text = text.trim();
@@ -137,83 +172,21 @@ fn parse_condition(text: &str) -> Condition {
         };
         parsed.unwrap_or_else(|error| panic!("profile: {text}: {error}"))
     };
-    let equal = text.contains("==");
-    let (left, value) = text
-        .split_once(if equal { "==" } else { "!=" })
-        .unwrap_or_else(|| panic!("profile: {text}: == or != is needed"));
+    let (comparison, sign) = match text.contains("==") {
+        true => (Comparison::Equal, "=="),
+        false => (Comparison::NotEqual, "!="),
+    };
+    let (left, value) =
+        text.split_once(sign).unwrap_or_else(|| panic!("profile: {text}: == or != is needed"));
     let (argument, mask) = match left.split_once('&') {
         Some((argument, mask)) => (argument, number(mask)),
         None => (left, u32::MAX),
     };
     let argument = argument.trim().strip_prefix("arg").expect("profile: argN is needed");
-    Condition { argument: number(argument), mask, value: number(value), equal }
-}
-
-/// The numbers in order, neighbours of one action together, gaps being unknown calls.
-fn ranges(actions: &BTreeMap<u32, Action>) -> Vec<(u32, Action)> {
-    let unknown = Action::Return(ERRNO | ENOSYS);
-    let mut ranges: Vec<(u32, Action)> = Vec::new();
-    let mut add = |from: u32, action: Action| {
-        if ranges.last().is_none_or(|(_, last)| *last != action) {
-            ranges.push((from, action));
-        }
-    };
-    let mut next = 0;
-    for (&number, action) in actions {
-        if number > next {
-            add(next, unknown.clone());
-        }
-        add(number, action.clone());
-        next = number + 1;
+    Condition {
+        argument: number(argument),
+        mask: u64::from(mask),
+        comparison,
+        value: u64::from(number(value)),
     }
-    add(next, unknown);
-    ranges
-}
-
-/// A binary search; the accumulator holds the number.
-fn search(ranges: &[(u32, Action)]) -> Vec<Instruction> {
-    if let [(_, action)] = ranges {
-        return leaf(action);
-    }
-    let (left, right) = ranges.split_at(ranges.len() / 2);
-    let below = search(left);
-    let mut code = vec![
-        (JUMP_GREATER_EQUAL, 0, 1, right[0].0),
-        (JUMP, 0, 0, u32::try_from(below.len()).expect("a filter is short")),
-    ];
-    code.extend(below);
-    code.extend(search(right));
-    code
-}
-
-/// What is done about one action.
-fn leaf(action: &Action) -> Vec<Instruction> {
-    match action {
-        Action::Return(value) => vec![(RETURN, 0, 0, *value)],
-        Action::AllowIf(alternatives) => {
-            let mut code = Vec::new();
-            for alternative in alternatives {
-                code.extend(conjunction(alternative));
-            }
-            code.push((RETURN, 0, 0, ERRNO | EPERM));
-            code
-        }
-    }
-}
-
-/// Returns ALLOW if all conditions hold, else goes on behind itself.
-fn conjunction(conditions: &[Condition]) -> Vec<Instruction> {
-    let mut code: Vec<Instruction> = vec![(RETURN, 0, 0, ALLOW)];
-    for condition in conditions.iter().rev() {
-        let past = u8::try_from(code.len()).expect("a condition is short");
-        let (jt, jf) = if condition.equal { (0, past) } else { (past, 0) };
-        let mut test = vec![(LOAD, 0, 0, FIRST_ARGUMENT + 8 * condition.argument)];
-        if condition.mask != u32::MAX {
-            test.push((AND, 0, 0, condition.mask));
-        }
-        test.push((JUMP_EQUAL, jt, jf, condition.value));
-        test.append(&mut code);
-        code = test;
-    }
-    code
 }

@@ -6,7 +6,7 @@ use crate::devices;
 use crate::error::{Error, Kind};
 use crate::hooks;
 use crate::mount_options::MountOptions;
-use crate::sysctl;
+use crate::{seccomp, sysctl};
 
 /// Refuses a specification that contradicts itself, or that asks for what is not supported.
 ///
@@ -52,7 +52,9 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
     }
     let mapped = linux.uid_mappings().is_some() || linux.gid_mappings().is_some();
     unsupported("linux.uidMappings", mapped)?;
-    unsupported("linux.seccomp: other than the built-in profile", linux.seccomp().is_some())?;
+    if let Some(profile) = linux.seccomp() {
+        seccomp::check(profile)?;
+    }
     unsupported("linux.rootfsPropagation", linux.rootfs_propagation().is_some())?;
     unsupported("linux.mountLabel", linux.mount_label().is_some())?;
     unsupported("linux.intelRdt", linux.intel_rdt().is_some())?;

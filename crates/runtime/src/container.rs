@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Spec, State};
 use sandbar_sys::{During, MountAttributes, set_mount_attributes};
 
 use crate::check::check;
@@ -14,6 +14,7 @@ use crate::process::{Process, Stdio};
 use crate::report::Reporter;
 use crate::root::Root;
 use crate::rootfs::{self, Rootfs};
+use crate::seccomp::Filter;
 use crate::{devices, limits, masks, mounts, namespaces, sysctl, terminal};
 
 /// A container to become: an OCI bundle with its root filesystem and standard descriptors.
@@ -27,12 +28,15 @@ pub struct Container {
     pub mount_point: PathBuf,
     /// Standard input, output and error.
     pub stdio: Stdio,
-    /// The built-in seccomp profile, or none.
+    /// The built-in seccomp profile where `spec` has none (`linux.seccomp`).
     pub seccomp: bool,
     /// Lets its starter act between its creation and its program.
     pub gate: Option<Gate>,
     /// How many descriptors from 3 on are the program's too.
     pub preserved_descriptors: u32,
+    /// The container's state, for the agent of a seccomp profile that has one (`linux.seccomp.listenerPath`).
+    /// Without a `pid` it is that of the process that this becomes.
+    pub state: Option<State>,
 }
 
 impl Container {
@@ -42,6 +46,9 @@ impl Container {
         let Some(process) = self.spec.process().clone() else {
             return Err(Error::new(Kind::InvalidSpec, "process: it is needed"));
         };
+        let profile = self.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+        let state = self.state.as_ref();
+        let filter = Filter::prepare(profile, self.seccomp, &process, state, reporter)?;
         limits::apply_before_namespaces(&process, reporter)?;
         self.enter_namespaces()?;
         // Device nodes and mount points get the modes that they are made with.
@@ -69,9 +76,11 @@ impl Container {
             spec: process,
             stdio: self.stdio,
             seccomp: self.seccomp,
+            profile: None,
+            state: None,
             preserved_descriptors: self.preserved_descriptors,
         };
-        process.execute(&Root::current()?, slave, prepared.as_ref(), reporter)
+        process.execute(filter.as_ref(), &Root::current()?, slave, prepared.as_ref(), reporter)
     }
 
     fn enter_namespaces(&self) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use oci_spec::runtime::Process as ProcessSpec;
+use oci_spec::runtime::{LinuxSeccomp, Process as ProcessSpec, State};
 use rustix::thread::ThreadNameSpaceType;
 use sandbar_sys::During;
 
@@ -12,7 +12,8 @@ use crate::error::{Error, Kind};
 use crate::gate::Prepared;
 use crate::report::Reporter;
 use crate::root::Root;
-use crate::{devices, limits, privileges, program, seccomp, terminal};
+use crate::seccomp::Filter;
+use crate::{devices, limits, privileges, program, terminal};
 
 /// A process's standard input, output and error.
 #[derive(Debug)]
@@ -31,10 +32,14 @@ pub struct Process {
     pub spec: ProcessSpec,
     /// Standard input, output and error.
     pub stdio: Stdio,
-    /// The built-in seccomp profile, or none.
+    /// The built-in seccomp profile where there is no `profile`.
     pub seccomp: bool,
     /// How many descriptors from 3 on are the program's too.
     pub preserved_descriptors: u32,
+    /// The seccomp profile of the container's bundle (`linux.seccomp`), if it has one.
+    pub profile: Option<LinuxSeccomp>,
+    /// The container's state, for the agent of a seccomp profile that has one (`linux.seccomp.listenerPath`).
+    pub state: Option<State>,
 }
 
 impl Process {
@@ -45,6 +50,8 @@ impl Process {
         reporter: &Reporter,
     ) -> Result<Infallible, Error> {
         crate::check::check_process(&self.spec)?;
+        let (profile, state) = (self.profile.as_ref(), self.state.as_ref());
+        let filter = Filter::prepare(profile, self.seccomp, &self.spec, state, reporter)?;
         limits::apply_before_namespaces(&self.spec, reporter)?;
         rustix::thread::move_into_thread_name_spaces(
             container,
@@ -60,12 +67,13 @@ impl Process {
             Stdio::Terminal => Some(terminal::open(&root, &self.spec, reporter)?),
             Stdio::Descriptors(_) => None,
         };
-        self.execute(&root, slave, None, reporter)
+        self.execute(filter.as_ref(), &root, slave, None, reporter)
     }
 
     /// The last steps, in the container's root: descriptors, identity, privileges, program.
     pub(crate) fn execute(
         self,
+        filter: Option<&Filter>,
         root: &Root,
         terminal: Option<OwnedFd>,
         prepared: Option<&Prepared>,
@@ -106,8 +114,8 @@ impl Process {
         sandbar_sys::mark_close_on_exec_from(first)
             .during("close_range", || format!("{first} and up"))?;
         // Without no-new-privileges a filter needs CAP_SYS_ADMIN, which the next step gives up.
-        if self.seccomp && !restricted {
-            seccomp::load_default()?;
+        if let Some(filter) = filter.filter(|_| !restricted) {
+            filter.load(reporter)?;
         }
         privileges::assume(&identity, self.spec.capabilities().as_ref(), restricted)?;
         program::enter_directory(self.spec.cwd())?;
@@ -116,8 +124,8 @@ impl Process {
         rustix::process::set_parent_process_death_signal(None)
             .during("prctl", || "PR_SET_PDEATHSIG none".into())?;
         prepared.map_or(Ok(()), |prepared| prepared.wait(reporter))?;
-        if self.seccomp && restricted {
-            seccomp::load_default()?;
+        if let Some(filter) = filter.filter(|_| restricted) {
+            filter.load(reporter)?;
         }
         Err(program::execute(&program, arguments, &environment))
     }

@@ -52,6 +52,11 @@ pub(crate) fn channel() -> Result<(Reports, Reporter), Failure> {
 }
 
 impl Reporter {
+    /// Another descriptor of the same end, for another thread.
+    pub(crate) fn try_clone(&self) -> Result<Self, Failure> {
+        self.0.try_clone().map(Self).during("fcntl", || "F_DUPFD_CLOEXEC".into())
+    }
+
     /// Tells of a fallback.
     pub(crate) fn tell(&self, text: &str) {
         self.send(b't', text, None);

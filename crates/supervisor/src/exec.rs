@@ -2,17 +2,19 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use oci_spec::runtime::Process as ProcessSpec;
+use oci_spec::runtime::{Process as ProcessSpec, Spec};
 use rustix::fs::SeekFrom;
 use rustix::process::Pid;
 use sandbar_runtime::{Event, Kind, PidNamespace, Placement, Process, Starting, Stdio};
 use sandbar_spec::control::{Failure, Reply};
+use sandbar_spec::layout::ContainerDirectory;
 use sandbar_spec::{ContainerId, ExitCode};
 use sandbar_sys::During;
 
+use crate::member::Member;
 use crate::poll::{Serial, Token};
 use crate::supervisor::Supervisor;
-use crate::{Error, cgroups};
+use crate::{Error, cgroups, oci_state};
 
 /// A further process in a container.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl Supervisor {
         terminal: bool,
         fds: Vec<OwnedFd>,
     ) {
-        if self.members.get(id).and_then(crate::member::Member::running).is_none() {
+        if self.members.get(id).and_then(Member::running).is_none() {
             return self.not_running(client);
         }
         if let Err(error) = self.begin_exec(client, id, terminal, fds) {
@@ -48,7 +50,8 @@ impl Supervisor {
         terminal: bool,
         fds: Vec<OwnedFd>,
     ) -> Result<(), Error> {
-        let Some(running) = self.members.get(id).and_then(crate::member::Member::running) else {
+        let member = self.members.get(id);
+        let Some((member, running)) = member.zip(member.and_then(Member::running)) else {
             return Err(Error::new("the container is not running"));
         };
         let mut fds = fds.into_iter();
@@ -81,7 +84,7 @@ impl Supervisor {
                 .collect(),
         };
         let starting = sandbar_runtime::start_in(running.pidfd.as_fd(), &placement, || {
-            read_process(process, stdio)
+            read_process(process, stdio, (id, &member.directory, running.pid))
                 .map_err(|error| sandbar_runtime::Error::preparation(error.one_line()))
         })?;
         let serial = self.poll.serial();
@@ -156,11 +159,20 @@ impl Supervisor {
 }
 
 /// Reads the process to execute; runs in the child.
-fn read_process(file: OwnedFd, stdio: Stdio) -> Result<Process, Error> {
+fn read_process(
+    file: OwnedFd,
+    stdio: Stdio,
+    (id, directory, first): (&ContainerId, &ContainerDirectory, Pid),
+) -> Result<Process, Error> {
+    let path = directory.bundle();
+    let bundle: Spec = crate::read_record(&path)?
+        .ok_or_else(|| Error::new(format!("{} is gone", path.display())))?;
     rustix::fs::seek(&file, SeekFrom::Start(0)).during("lseek", || "the process".into())?;
     let text = std::io::read_to_string(std::fs::File::from(file))
         .during("read", || "the process".into())?;
     let spec: ProcessSpec =
         serde_json::from_str(&text).map_err(|error| Error::json("the process".as_ref(), error))?;
-    Ok(Process { spec, stdio, seccomp: true, preserved_descriptors: 0 })
+    let state = Some(oci_state::of(id, directory, &bundle, Some(first)));
+    let profile = bundle.linux().as_ref().and_then(|linux| linux.seccomp().clone());
+    Ok(Process { spec, stdio, seccomp: true, profile, state, preserved_descriptors: 0 })
 }

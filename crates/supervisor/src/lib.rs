@@ -21,6 +21,7 @@ mod exec;
 mod log;
 mod member;
 mod namespaces;
+mod oci_state;
 mod packet;
 mod poll;
 mod record;

@@ -35,5 +35,7 @@ pub use namespace::{Namespaces, unshare};
 pub use own_program::own_program;
 pub use process::{process_lives, process_start};
 pub use program::Program;
-pub use seccomp::{SeccompInstruction, load_seccomp_filter};
+pub use seccomp::{
+    SeccompFlags, SeccompInstruction, load_seccomp_filter, load_seccomp_filter_with_listener,
+};
 pub use signals::{SignalFd, block_signals, default_signals, real_time_signal, unblock_signals};

@@ -115,6 +115,7 @@ fn make(
         mount_point: directory.mount_point(),
         stdio: stdio(terminal)?,
         seccomp: false,
+        state: Some(record.state(ContainerState::Creating)),
         gate: Some(gate),
         preserved_descriptors: options.process.preserve_fds,
     };
@@ -126,14 +127,14 @@ fn make(
     loop {
         match follow(context, &action, &program, &starting, &mut terminal)? {
             Some(Point::Prepared) => {
-                let state = record.state(ContainerState::Creating)?;
+                let state = record.state_text(ContainerState::Creating)?;
                 for (point, list) in
                     [("prestart", &hooks.prestart), ("createRuntime", &hooks.create_runtime)]
                 {
                     run_hooks(point, list, &state)
                         .map_err(|error| Failure::new(error.one_line()))?;
                 }
-                let later = record.state(ContainerState::Created)?;
+                let later = record.state_text(ContainerState::Created)?;
                 starting
                     .proceed(&state, &later)
                     .map_err(|failure| Failure::new(format!("cannot {action}: {failure}")))?;

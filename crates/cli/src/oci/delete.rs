@@ -56,7 +56,7 @@ pub(super) fn delete(context: &Context, directory: &Directory) -> Result<()> {
     remove(directory, &record)?;
     // One that fails is told, and the others are run.
     for hook in hooks.unwrap_or_default() {
-        let state = record.state(ContainerState::Stopped)?;
+        let state = record.state_text(ContainerState::Stopped)?;
         if let Err(error) = run_hooks("poststop", &[hook], &state) {
             context.log.warn(&error.one_line());
         }

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use oci_spec::runtime::{Capability, LinuxCapabilities, Process as Spec};
+use oci_spec::runtime::{Capability, ContainerState, LinuxCapabilities, Process as Spec};
 use rustix::process::Pid;
 use sandbar_cgroup::{CgroupPath, Hierarchy};
-use sandbar_runtime::{PidNamespace, Placement, Process, Starting};
+use sandbar_runtime::{PidNamespace, Placement, Process, Starting, Stdio};
 
 use super::options::ProcessOptions;
 use super::process::{attend, follow, stdio};
@@ -85,13 +85,29 @@ impl Exec {
         let spec = self.specification(&directory)?;
         let terminal = spec.terminal().unwrap_or(false);
         self.process.check(terminal, self.detach)?;
-        self.run(context, &record, &action, spec)
+        let bundle = directory.spec()?;
+        let profile = bundle.linux().as_ref().and_then(|linux| linux.seccomp().clone());
+        let process = Process {
+            spec,
+            stdio: stdio(terminal)?,
+            seccomp: false,
+            profile,
+            state: Some(record.state(ContainerState::Running)),
+            preserved_descriptors: self.process.preserve_fds,
+        };
+        self.run(context, &record, &action, process)
     }
 
-    fn run(&self, context: &Context, record: &Record, action: &str, spec: Spec) -> Result<Exit> {
-        let has_terminal = spec.terminal().unwrap_or(false);
-        let program =
-            spec.args().as_deref().unwrap_or_default().first().cloned().unwrap_or_default();
+    fn run(
+        &self,
+        context: &Context,
+        record: &Record,
+        action: &str,
+        process: Process,
+    ) -> Result<Exit> {
+        let has_terminal = matches!(process.stdio, Stdio::Terminal);
+        let arguments = process.spec.args().as_deref().unwrap_or_default();
+        let program = arguments.first().cloned().unwrap_or_default();
         let container = record.process.and_then(super::record::Process::pidfd);
         let container = container
             .ok_or_else(|| Failure::new(format!("cannot {action}: container not running")))?;
@@ -100,12 +116,6 @@ impl Exec {
             pid_namespace: PidNamespace::Of(container.as_fd()),
             into_cgroup: entry.clone_into.as_ref().map(AsFd::as_fd),
             cgroup_tasks: entry.tasks.iter().map(AsFd::as_fd).collect(),
-        };
-        let process = Process {
-            spec,
-            stdio: stdio(has_terminal)?,
-            seccomp: false,
-            preserved_descriptors: self.process.preserve_fds,
         };
         let shown = has_terminal && self.process.console_socket.is_none();
         let signals = signals(shown)?;

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use oci_spec::runtime::{ContainerState, Spec};
+use oci_spec::runtime::{ContainerState, Spec, State};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sandbar_sys::{process_lives, process_start};
 use serde::{Deserialize, Serialize};
@@ -197,18 +197,23 @@ impl Status {
 }
 
 impl Record {
-    /// The state as the specification has it (`runtime.md`, "State"), for hooks.
-    pub(super) fn state(&self, status: ContainerState) -> Result<String> {
+    /// The state as the specification has it (`runtime.md`, "State").
+    pub(super) fn state(&self, status: ContainerState) -> State {
         let pid = self.process.filter(|_| status != ContainerState::Stopped).map(|it| it.pid);
-        serde_json::to_string(&json!({
-            "ociVersion": self.oci_version,
-            "id": self.id,
-            "status": status,
-            "pid": pid.unwrap_or(0),
-            "bundle": self.bundle,
-            "annotations": self.annotations,
-        }))
-        .doing("write the container's state")
+        let mut state = State::default();
+        state
+            .set_version(self.oci_version.clone())
+            .set_id(self.id.clone())
+            .set_status(status)
+            .set_pid(pid)
+            .set_bundle(self.bundle.clone())
+            .set_annotations(Some(self.annotations.clone().into_iter().collect()));
+        state
+    }
+
+    /// The same as JSON, for hooks.
+    pub(super) fn state_text(&self, status: ContainerState) -> Result<String> {
+        serde_json::to_string(&self.state(status)).doing("write the container's state")
     }
 
     /// The same with what runc adds to it, for whoever asks.

@@ -58,7 +58,7 @@ fn run_poststart(directory: &Directory, record: &Record) -> Result<()> {
     if hooks.is_empty() {
         return Ok(());
     }
-    let state = record.state(ContainerState::Running)?;
+    let state = record.state_text(ContainerState::Running)?;
     run_hooks("poststart", &hooks, &state).map_err(|error| {
         let killed = cgroups::required(record)
             .and_then(|cgroup| cgroup.kill(cgroups::PATIENCE).doing("stop the container"));
