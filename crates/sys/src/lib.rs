@@ -10,6 +10,7 @@
 //! ```
 #![allow(unsafe_code, reason = "this crate is the one door to unsafe code")]
 
+mod bpf;
 mod child;
 mod exec;
 mod failure;
@@ -24,6 +25,10 @@ mod program;
 mod seccomp;
 mod signals;
 
+pub use bpf::{
+    BpfInstruction, attach_device_program, detach_device_program, device_programs,
+    load_device_program,
+};
 pub use child::{Child, CloneOptions, clone_child};
 pub use exec::{execute, execute_file};
 pub use failure::{During, Failure};
