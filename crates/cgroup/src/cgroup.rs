@@ -8,7 +8,7 @@ use crate::error::Cause;
 use crate::{CgroupPath, Controller, Hierarchy, Result};
 
 /// A cgroup, which may exist or not. Made by [`Hierarchy::create`] and [`Hierarchy::open`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cgroup {
     hierarchy: Hierarchy,
     path: CgroupPath,

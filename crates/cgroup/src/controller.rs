@@ -26,18 +26,33 @@ pub enum Controller {
     Memory = 64,
     /// The number of processes and threads.
     Pids = 128,
+    /// Huge pages.
+    HugeTlb = 256,
+    /// The class of network packets (version 1).
+    NetCls = 512,
+    /// The priority of network packets, by interface (version 1).
+    NetPrio = 1024,
+    /// Handles and objects of RDMA devices.
+    Rdma = 2048,
+    /// Scalar resources of the machine (version 2).
+    Misc = 4096,
 }
 
 impl Controller {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 13] = [
         Self::Cpu,
         Self::Cpuacct,
         Self::Cpuset,
         Self::Devices,
         Self::Freezer,
+        Self::HugeTlb,
         Self::Io,
         Self::Memory,
+        Self::Misc,
+        Self::NetCls,
+        Self::NetPrio,
         Self::Pids,
+        Self::Rdma,
     ];
 
     /// The controller's name as version 2 writes it (version 1 alone calls `io` `blkio`).
@@ -52,10 +67,15 @@ impl Controller {
             Self::Io => "io",
             Self::Memory => "memory",
             Self::Pids => "pids",
+            Self::HugeTlb => "hugetlb",
+            Self::NetCls => "net_cls",
+            Self::NetPrio => "net_prio",
+            Self::Rdma => "rdma",
+            Self::Misc => "misc",
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "blkio" => Some(Self::Io),
             name => Self::ALL.into_iter().find(|c| c.as_str() == name),
@@ -141,10 +161,10 @@ mod tests {
 
     #[test]
     fn reads_both_spellings_and_leaves_unknown_names_out() {
-        let v1 = Controllers::parse("rw,blkio,cpu,net_cls", ',');
+        let v1 = Controllers::parse("rw,blkio,cpu,perf_event", ',');
         assert_eq!(v1, Controllers::of(&[Controller::Io, Controller::Cpu]));
-        let v2 = Controllers::parse("cpuset cpu io memory hugetlb pids rdma misc\n", ' ');
-        assert_eq!(format!("{v2:?}"), "{Cpu, Cpuset, Io, Memory, Pids}");
+        let v2 = Controllers::parse("cpuset cpu io memory hugetlb pids dmem\n", ' ');
+        assert_eq!(format!("{v2:?}"), "{Cpu, Cpuset, HugeTlb, Io, Memory, Pids}");
         assert!(Controllers::parse("\n", ' ').is_empty());
     }
 }

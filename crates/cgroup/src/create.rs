@@ -1,15 +1,14 @@
 //! Making a cgroup and setting its limits.
 
-use std::path::PathBuf;
-
-use rustix::io::Errno;
+use std::borrow::Cow;
 
 use crate::error::Cause;
+use crate::hierarchy::Mount;
 use crate::made::Made;
 use crate::offer::{Offered, offer};
-use crate::setting::{self, Lack, Setting};
+use crate::writing::{Before, check, needed, settings};
 use crate::{
-    Cgroup, CgroupPath, Controller, Controllers, Error, Hierarchy, Limits, Result, Told, files,
+    Ceiling, Cgroup, CgroupPath, Controller, Controllers, CpuQuota, Hierarchy, Limits, Result, Told,
 };
 
 /// Enabled in version 2 for what they limit and count, whether a limit asks or not. `cpuset` is
@@ -48,17 +47,19 @@ impl Hierarchy {
             made.make(self.first(), path)?;
             let offered = offer(self.first(), path, USED_V2.union(needed(&settings)))?;
             has = offered.controllers.with(Controller::Cpuacct);
-            apply(&cgroup, settings, &offered, &mut told)?;
+            check(&settings, &offered)?;
+            cgroup.write(limits, &settings, &offered, made.before(), &mut told)?;
         } else {
             has = self.controllers()?;
             let offered = Offered { controllers: has, refusal: None };
-            let cpuset = needed(&settings).contains(Controller::Cpuset);
+            let needed = needed(&settings);
             // Before anything is made: most failures are seen here.
             check(&settings, &offered)?;
-            for mount in self.mounts().iter().filter(|mount| cpuset || !mount.is_on_request()) {
+            let is_used = |mount: &&Mount| !mount.is_on_request() || mount.has_any(needed);
+            for mount in self.mounts().iter().filter(is_used) {
                 made.make(mount, path)?;
             }
-            apply(&cgroup, settings, &offered, &mut told)?;
+            cgroup.write(limits, &settings, &offered, made.before(), &mut told)?;
         }
         for counter in [Controller::Cpuacct, Controller::Memory, Controller::Pids] {
             let known = counter == Controller::Pids
@@ -75,107 +76,84 @@ impl Hierarchy {
 impl Cgroup {
     /// Changes the limits of an existing cgroup; what is `None` stays.
     ///
-    /// The limits are written one by one: when one is refused, those before it are set. Lowering
-    /// `memory` below what is in use is refused in version 1; in version 2 the kernel ends
-    /// processes until it fits.
+    /// The limits are written one by one. When one is refused, those before it are set back; where
+    /// that fails too, the error names the files that are left changed.
+    ///
+    /// Lowering `memory` below what is in use is refused in version 1; in version 2 the kernel
+    /// ends processes until it fits, unless [`Limits::memory_checked`] is set.
     ///
     /// # Errors
     /// As for [`Hierarchy::create`], and [`NotFound`](crate::ErrorKind::NotFound).
     pub fn set_limits(&self, limits: &Limits) -> Result<Vec<Told>> {
         let hierarchy = self.hierarchy();
-        let settings = settings(hierarchy, limits)?;
         self.must_exist()?;
+        let limits = &*self.completed(limits)?;
+        let settings = settings(hierarchy, limits)?;
         let mut told = Vec::new();
         if hierarchy.is_v2() {
             let offered = offer(hierarchy.first(), self.path(), needed(&settings))?;
-            apply(self, settings, &offered, &mut told)?;
+            check(&settings, &offered)?;
+            self.write(limits, &settings, &offered, Before::Limits, &mut told)?;
             return Ok(told);
         }
         let offered = Offered { controllers: hierarchy.controllers()?, refusal: None };
         check(&settings, &offered)?;
-        let cpuset = hierarchy
-            .of(Controller::Cpuset)
-            .filter(|mount| mount.is_on_request() && !mount.dir(self.path()).exists())
-            .filter(|_| needed(&settings).contains(Controller::Cpuset));
+        let needed = needed(&settings);
+        let lacks = |mount: &&Mount| {
+            mount.is_on_request() && mount.has_any(needed) && !mount.dir(self.path()).exists()
+        };
+        let lacking: Vec<&Mount> = hierarchy.mounts().iter().filter(lacks).collect();
         let mut made = Made::default();
-        if let Some(mount) = cpuset {
+        for mount in &lacking {
             made.make(mount, self.path())?;
         }
-        apply(self, settings, &offered, &mut told)?;
-        if let Some(mount) = cpuset {
+        self.write(limits, &settings, &offered, Before::Limits, &mut told)?;
+        for mount in lacking {
             self.move_all_into(&mount.dir(self.path()))?;
         }
         made.keep();
         Ok(told)
     }
-}
 
-fn settings(hierarchy: &Hierarchy, limits: &Limits) -> Result<Vec<Setting>> {
-    if hierarchy.is_v2() { setting::v2(limits) } else { setting::v1(limits) }
-}
-
-fn needed(settings: &[Setting]) -> Controllers {
-    settings.iter().map(|s| s.controller).fold(Controllers::NONE, Controllers::with)
-}
-
-/// Fails if a setting that was asked for lacks its controller.
-fn check(settings: &[Setting], offered: &Offered) -> Result<()> {
-    let lacking = settings
-        .iter()
-        .find(|s| s.lack == Lack::Fails && !offered.controllers.contains(s.controller));
-    let Some(&Setting { controller, limit, .. }) = lacking else { return Ok(()) };
-    Err(match offered.refusal.clone() {
-        Some((path, source)) => Cause::NotEnabled { controller, limit, path, source }.into(),
-        None => Cause::NoController { controller, limit }.into(),
-    })
-}
-
-/// Writes the settings that can be had.
-fn apply(
-    cgroup: &Cgroup,
-    settings: Vec<Setting>,
-    offered: &Offered,
-    told: &mut Vec<Told>,
-) -> Result<()> {
-    check(&settings, offered)?;
-    let mut again = Vec::new();
-    for setting in settings {
-        if !offered.controllers.contains(setting.controller) {
-            told.extend(setting.lack.told());
-        } else if let Err(error) = write(cgroup, &setting, told) {
-            // Some are held against each other (memory against memory and swap, a quota against
-            // its period), and only pass after the other.
-            match error.errno() {
-                Some(Errno::INVAL) => again.push(setting),
-                _ => return Err(error),
+    /// The limits with what version 2 wants to be told at once with them, as it is now: the memory
+    /// limit beside one on memory and swap, and the CPU quota beside the period.
+    fn completed<'a>(&self, limits: &'a Limits) -> Result<Cow<'a, Limits>> {
+        let mut limits = Cow::Borrowed(limits);
+        if self.hierarchy().is_v2() {
+            if matches!(limits.memory_swap, Some(Ceiling::At(_))) && limits.memory.is_none() {
+                limits.to_mut().memory =
+                    self.number(Controller::Memory, "memory.max")?.map(Ceiling::At);
+            }
+            if let Some(cpu) =
+                limits.cpu_quota.filter(|cpu| cpu.quota().is_none() || cpu.period().is_none())
+            {
+                let now = self.read(Controller::Cpu, "cpu.max")?.unwrap_or_default();
+                let (quota, period) = now.trim_end().split_once(' ').unwrap_or_default();
+                let quota = quota.parse().map_or(Ceiling::Unlimited, Ceiling::At);
+                let quota = cpu.quota().unwrap_or(quota);
+                let period = cpu.period().or_else(|| period.parse().ok());
+                limits.to_mut().cpu_quota = Some(CpuQuota::partly(Some(quota), period)?);
             }
         }
+        if let Some(limit) = lowest_memory(&limits).filter(|_| limits.memory_checked) {
+            let used =
+                ["memory.current", "memory.usage_in_bytes"][usize::from(!self.hierarchy().is_v2())];
+            let used = self.number(Controller::Memory, used)?;
+            if used.is_some_and(|used| limit <= used) {
+                let (what, value) = ("memory limit".into(), format!("{limit} bytes"));
+                let why = "it is not above what is in use";
+                return Err(Cause::InvalidLimit { limit: what, value, why }.into());
+            }
+        }
+        Ok(limits)
     }
-    again.iter().try_for_each(|setting| write(cgroup, setting, told))
 }
 
-fn write(cgroup: &Cgroup, setting: &Setting, told: &mut Vec<Told>) -> Result<()> {
-    let Some(file) = cgroup.file(setting.controller, setting.file) else {
-        told.extend(setting.lack.told());
-        return Ok(());
+/// The lower of the limits on memory and on memory with swap.
+fn lowest_memory(limits: &Limits) -> Option<u64> {
+    let at = |ceiling| match ceiling {
+        Some(Ceiling::At(bytes)) => Some(bytes),
+        _ => None,
     };
-    match files::write(&file, &setting.value) {
-        Err(error) if error.errno() == Some(Errno::NOENT) => missing(cgroup, setting, file, told),
-        other => other,
-    }
-}
-
-/// The file is not there: the kernel lacks it, unless the cgroup itself is gone.
-fn missing(cgroup: &Cgroup, setting: &Setting, path: PathBuf, told: &mut Vec<Told>) -> Result<()> {
-    cgroup.must_exist()?;
-    match setting.lack {
-        Lack::Fails => {
-            let value = setting.value.clone();
-            Err(Error::from(Cause::NoFile { path, value, source: Errno::NOENT }))
-        }
-        lack => {
-            told.extend(lack.told());
-            Ok(())
-        }
-    }
+    at(limits.memory).into_iter().chain(at(limits.memory_swap)).min()
 }

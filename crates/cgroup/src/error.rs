@@ -1,5 +1,6 @@
 //! What can go wrong, with the file, the value and the system's reason.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,7 +53,11 @@ pub(crate) enum Cause {
     #[error("{path:?} is not a cgroup path: {why}")]
     InvalidPath { path: String, why: &'static str },
     #[error("{limit} of {value}: {why}")]
-    InvalidLimit { limit: &'static str, value: String, why: &'static str },
+    InvalidLimit { limit: Cow<'static, str>, value: String, why: &'static str },
+    #[error("{limit} can be had only in cgroup version {version}")]
+    OnlyIn { limit: &'static str, version: u8 },
+    #[error("no cgroup controller {name} is known, for {file:?}")]
+    UnknownController { name: String, file: String },
     #[error("no cgroup controller {controller} for {limit}")]
     NoController { controller: Controller, limit: &'static str },
     #[error("cannot enable cgroup controller {controller} in {} for {limit}", path.display())]
@@ -71,6 +76,8 @@ pub(crate) enum Cause {
     TimedOut { what: &'static str, path: PathBuf, waited: Duration },
     #[error("the calling process is in cgroup {}", path.display())]
     HoldsCaller { path: PathBuf },
+    #[error("left changed, for a later change failed: {}", list(left))]
+    Half { left: Vec<PathBuf>, source: Error },
     #[error("cannot understand {text:?} in {}", path.display())]
     Contents { path: PathBuf, text: String },
 }
@@ -83,14 +90,17 @@ impl Error {
             Cause::NoCgroups => ErrorKind::NoCgroups,
             Cause::InvalidPath { .. } => ErrorKind::InvalidPath,
             Cause::InvalidLimit { .. } => ErrorKind::InvalidLimit,
-            Cause::NoController { .. } | Cause::NotEnabled { .. } | Cause::NoFile { .. } => {
-                ErrorKind::NoController
-            }
+            Cause::NoController { .. }
+            | Cause::NotEnabled { .. }
+            | Cause::NoFile { .. }
+            | Cause::OnlyIn { .. }
+            | Cause::UnknownController { .. } => ErrorKind::NoController,
             Cause::NotFound { .. } => ErrorKind::NotFound,
             Cause::Busy { .. } => ErrorKind::Busy,
             Cause::TimedOut { .. } => ErrorKind::TimedOut,
             Cause::HoldsCaller { .. } => ErrorKind::HoldsCaller,
             Cause::Contents { .. } => ErrorKind::System,
+            Cause::Half { source, .. } => source.kind(),
             Cause::Write { source, .. } => match *source {
                 Errno::ACCESS | Errno::ROFS => ErrorKind::Denied,
                 Errno::PERM | Errno::INVAL | Errno::BUSY | Errno::RANGE | Errno::NOSPC => {
@@ -115,7 +125,41 @@ impl Error {
             | Cause::Call { source, .. }
             | Cause::Write { source, .. }
             | Cause::Busy { source, .. } => Some(*source),
+            Cause::Half { source, .. } => source.errno(),
             _ => None,
+        }
+    }
+
+    /// The files that are left changed: those that were written before this failure and could not
+    /// be set back.
+    #[must_use]
+    pub fn left_changed(&self) -> &[PathBuf] {
+        match &*self.0 {
+            Cause::Half { left, .. } => left,
+            _ => &[],
+        }
+    }
+
+    /// This error as one of a field of a configuration.
+    pub(crate) fn in_field(self, field: &str) -> Self {
+        match *self.0 {
+            Cause::InvalidLimit { limit, value, why } => {
+                let limit = format!("{field}: {limit}").into();
+                Cause::InvalidLimit { limit, value, why }.into()
+            }
+            other => Self(Box::new(other)),
+        }
+    }
+
+    /// This error, with the files that are left changed.
+    pub(crate) fn leaving(self, left: Vec<PathBuf>) -> Self {
+        match *self.0 {
+            _ if left.is_empty() => self,
+            Cause::Half { left: mut all, source } => {
+                all.extend(left);
+                Cause::Half { left: all, source }.into()
+            }
+            cause => Cause::Half { left, source: Self(Box::new(cause)) }.into(),
         }
     }
 
@@ -136,6 +180,11 @@ impl From<Cause> for Error {
     fn from(cause: Cause) -> Self {
         Self(Box::new(cause))
     }
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    paths.join(", ")
 }
 
 #[cfg(test)]

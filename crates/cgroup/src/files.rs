@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::error::Cause;
@@ -65,6 +65,19 @@ pub(crate) fn write(path: &Path, value: &str) -> Result<()> {
     write_at(CWD, path, value).map_err(|source| {
         Cause::Write { value: value.to_owned(), path: path.to_owned(), source }.into()
     })
+}
+
+/// The names in the directory at `path`; none if it is not there.
+pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
+    let list = || {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = Dir::new(openat(CWD, path, flags, Mode::empty())?)?;
+        dir.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    match list() {
+        Err(errno) if is_gone(errno) => Ok(Vec::new()),
+        list => list.map_err(|errno| Error::call("list", path, errno)),
+    }
 }
 
 /// Removes an empty directory.

@@ -12,8 +12,8 @@ use crate::{Cgroup, CgroupPath, Controller, Controllers, Result, files, mountinf
 const USUAL_POINT: &str = "/sys/fs/cgroup";
 const CGROUP2_SUPER_MAGIC: u32 = 0x6367_7270;
 
-/// What version 1 processes are placed in, where mounted. Of the others, `cpuset` is used when a
-/// limit asks for it, and `blkio`, `net_cls` and their like never.
+/// What version 1 processes are placed in, where mounted. The others (`cpuset`, `blkio`, `net_cls`
+/// and their like) are used when a limit asks for them.
 const USED_V1: Controllers = Controllers::of(&[
     Controller::Cpu,
     Controller::Cpuacct,
@@ -59,10 +59,14 @@ impl Mount {
         self.point.join(path.as_str())
     }
 
-    /// Whether this is the hierarchy of version 1's `cpuset`, which is used only on request.
+    /// Whether this version 1 hierarchy has one of `controllers`.
+    pub(crate) fn has_any(&self, controllers: Controllers) -> bool {
+        !self.controllers.intersection(controllers).is_empty()
+    }
+
+    /// Whether this is a hierarchy of version 1 that is used only on request.
     pub(crate) fn is_on_request(&self) -> bool {
-        self.controllers.intersection(USED_V1).is_empty()
-            && self.controllers.contains(Controller::Cpuset)
+        !self.controllers.is_empty() && self.controllers.intersection(USED_V1).is_empty()
     }
 }
 
@@ -101,9 +105,6 @@ impl Hierarchy {
                     .v1
                     .into_iter()
                     .map(|(controllers, point)| Mount { point, controllers })
-                    .filter(|mount| {
-                        mount.is_on_request() || !mount.controllers.intersection(USED_V1).is_empty()
-                    })
                     .collect();
                 Self::of_mounts(version, mounts)
             }
@@ -196,10 +197,11 @@ mod tests {
         assert_eq!(found.version(), Version::V1);
         assert_eq!(found.first().point, Path::new("/sys/fs/cgroup/freezer"));
         assert!(found.of(Controller::Cpuset).unwrap().is_on_request());
-        assert!(found.of(Controller::Io).is_none());
+        assert!(found.of(Controller::Io).is_some_and(Mount::is_on_request));
+        assert!(found.of(Controller::HugeTlb).is_none());
         assert_eq!(
             format!("{:?}", found.controllers().unwrap()),
-            "{Cpu, Cpuacct, Cpuset, Freezer, Memory, Pids}"
+            "{Cpu, Cpuacct, Cpuset, Freezer, Io, Memory, Pids}"
         );
     }
 

@@ -27,14 +27,13 @@
 //!
 //! What was asked for and can't be had is an error; what is only a default of ours is done without
 //! and [told](Told). Process ids and error numbers are `rustix`'s, on which this crate is built.
-//!
-//! Not here: device rules, which are a BPF program in version 2, and block device limits.
 
 #![forbid(unsafe_code)]
 
 mod cgroup;
 mod controller;
 mod create;
+mod devices;
 mod entry;
 mod error;
 mod files;
@@ -44,21 +43,33 @@ mod kill;
 mod limits;
 mod made;
 mod mountinfo;
+mod oci;
 mod offer;
 mod path;
 mod processes;
 mod remove;
+mod resources;
 mod setting;
 mod statistics;
+mod usage;
 mod wait;
 mod walk;
+mod writing;
 
 pub use cgroup::Cgroup;
 pub use controller::{Controller, Controllers};
 pub use create::Created;
+pub use devices::{DeviceAccess, DeviceKind, DeviceList, DeviceRule};
 pub use entry::Entry;
 pub use error::{Error, ErrorKind, Result};
 pub use hierarchy::{Hierarchy, Version};
 pub use limits::{Ceiling, CpuQuota, IdList, Limits, Pids, Told};
 pub use path::CgroupPath;
+pub use resources::{
+    BlockDevice, HugePages, IoLimits, IoThrottle, IoWeight, NetworkPriority, RdmaLimit, Throttled,
+    Unified,
+};
 pub use statistics::Statistics;
+pub use usage::{
+    CpuUsage, HugePagesUsage, IoEntry, MemoryCounter, MemoryUsage, Pressure, Stalled, Usage,
+};

@@ -6,6 +6,7 @@ use rustix::fs::{CWD, Mode, mkdirat};
 use rustix::io::Errno;
 
 use crate::hierarchy::Mount;
+use crate::writing::Before;
 use crate::{CgroupPath, Controller, Error, Result, files};
 
 /// How often a parent may be removed by another process between its making and its use.
@@ -19,6 +20,11 @@ impl Made {
     /// Leaves what was made.
     pub(crate) fn keep(mut self) {
         self.0.clear();
+    }
+
+    /// Whether there may be limits from before: a cgroup that was just made has none.
+    pub(crate) fn before(&self) -> Before {
+        if self.0.is_empty() { Before::Limits } else { Before::Nothing }
     }
 
     /// Makes the directory of `path` and those above it in `mount`; one that exists is taken over.

@@ -140,7 +140,7 @@ mod tests {
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct
 33 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
 34 31 0:33 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd
-35 31 0:34 / /sys/fs/cgroup/net_cls rw - cgroup cgroup rw,net_cls
+35 31 0:34 / /sys/fs/cgroup/perf_event rw - cgroup cgroup rw,perf_event
 36 31 0:35 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate
 ";
         let mounted = parse(text);

@@ -1,17 +1,58 @@
 //! Limits as the kernel's files take them: the conversions between the versions' terms.
 
+mod cpu;
+mod io;
+mod memory;
+mod named;
+
+use std::borrow::Cow;
+
 use crate::error::Cause;
 use crate::{Ceiling, Controller, Limits, Pids, Result, Told};
 
 /// A value for one file of a cgroup.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Setting {
-    pub(crate) controller: Controller,
-    pub(crate) file: &'static str,
+    /// `None` for files that every cgroup of version 2 has.
+    pub(crate) controller: Option<Controller>,
+    pub(crate) file: Cow<'static, str>,
     pub(crate) value: String,
+    /// Another file and its value, where the first is not there.
+    pub(crate) instead: Option<(&'static str, String)>,
+    pub(crate) undo: Undo,
     /// The limit this comes from, for messages.
     pub(crate) limit: &'static str,
     pub(crate) lack: Lack,
+}
+
+/// How to set a file back, from what it held before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Undo {
+    /// Its first line is written back.
+    FirstLine,
+    /// The line that begins with `key`, or `reset` when there was none.
+    Line { key: String, reset: String },
+    /// The number after this word.
+    Number(&'static str),
+}
+
+impl Undo {
+    /// What to write so that the file again says `text`.
+    pub(crate) fn value(&self, text: &str) -> String {
+        match self {
+            // Version 2 takes an empty line for an empty list of CPUs.
+            Self::FirstLine => format!("{}\n", text.lines().next().unwrap_or_default()),
+            Self::Line { key, reset } => {
+                let is_line = |line: &&str| {
+                    line.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with(' '))
+                };
+                text.lines().find(is_line).unwrap_or(reset).to_owned()
+            }
+            Self::Number(word) => {
+                crate::processes::keyed(text, word).unwrap_or_default().to_string()
+            }
+        }
+    }
 }
 
 /// What it means when a setting's controller or file is missing.
@@ -32,29 +73,44 @@ impl Lack {
     }
 }
 
-/// Memory with swap, checked against each other.
-enum Swap {
-    Unset,
-    Unlimited,
-    At { memory: u64, both: u64 },
+/// The files of version 1, in an order that suits a new cgroup.
+pub(crate) fn v1(limits: &Limits) -> Result<Vec<Setting>> {
+    let mut settings = Settings::default();
+    settings.memory_v1(limits)?;
+    settings.cpu_v1(limits);
+    settings.cpuset(limits);
+    settings.pids(limits);
+    settings.io_v1(&limits.io)?;
+    settings.huge_pages(limits, "limit_in_bytes", "-1");
+    settings.rdma(limits);
+    settings.network(limits);
+    match limits.unified.first() {
+        Some(_) => {
+            Err(Cause::OnlyIn { limit: "a file of the unified hierarchy", version: 2 }.into())
+        }
+        None => Ok(settings.0),
+    }
 }
 
-fn swap(limits: &Limits) -> Result<Swap> {
-    let both = match limits.memory_swap {
-        None => return Ok(Swap::Unset),
-        Some(Ceiling::Unlimited) => return Ok(Swap::Unlimited),
-        Some(Ceiling::At(both)) => both,
-    };
-    let why = match limits.memory {
-        Some(Ceiling::At(memory)) if memory <= both => return Ok(Swap::At { memory, both }),
-        Some(Ceiling::At(_)) => "it includes the memory limit, which is higher",
-        _ => "it needs a memory limit",
-    };
-    Err(Cause::InvalidLimit { limit: "memory and swap limit", value: format!("{both} bytes"), why }
-        .into())
+/// The files of version 2.
+pub(crate) fn v2(limits: &Limits) -> Result<Vec<Setting>> {
+    let mut settings = Settings::default();
+    settings.memory_v2(limits)?;
+    settings.cpu_v2(limits)?;
+    settings.cpuset(limits);
+    settings.pids(limits);
+    settings.io_v2(&limits.io)?;
+    settings.huge_pages(limits, "max", "max");
+    settings.rdma(limits);
+    if limits.network_class.is_some() || !limits.network_priorities.is_empty() {
+        let limit = "a class or priority of network packets";
+        return Err(Cause::OnlyIn { limit, version: 1 }.into());
+    }
+    settings.unified(limits)?;
+    Ok(settings.0)
 }
 
-/// Collects settings; the table of files below reads better with it.
+/// Collects settings; the tables of files read better with it.
 #[derive(Default)]
 struct Settings(Vec<Setting>);
 
@@ -63,10 +119,24 @@ impl Settings {
         &mut self,
         limit: &'static str,
         controller: Controller,
-        file: &'static str,
+        file: impl Into<Cow<'static, str>>,
         value: String,
-    ) {
-        self.0.push(Setting { controller, file, value, limit, lack: Lack::Fails });
+    ) -> &mut Setting {
+        self.push(Setting {
+            controller: Some(controller),
+            file: file.into(),
+            value,
+            instead: None,
+            undo: Undo::FirstLine,
+            limit,
+            lack: Lack::Fails,
+        })
+    }
+
+    fn push(&mut self, setting: Setting) -> &mut Setting {
+        self.0.push(setting);
+        let last = self.0.len() - 1;
+        &mut self.0[last]
     }
 
     fn cpuset(&mut self, limits: &Limits) {
@@ -86,13 +156,8 @@ impl Settings {
                 (Ceiling::At(limit), Lack::Told(Told::NoPidsLimit { limit }))
             }
         };
-        self.0.push(Setting {
-            controller: Controller::Pids,
-            file: "pids.max",
-            value: or(ceiling, "max"),
-            limit: "the limit on processes",
-            lack,
-        });
+        let value = or(ceiling, "max");
+        self.ask("the limit on processes", Controller::Pids, "pids.max", value).lack = lack;
     }
 }
 
@@ -103,130 +168,13 @@ fn or(ceiling: Ceiling, unlimited: &str) -> String {
     }
 }
 
-/// The files of version 1, in an order that suits a new cgroup.
-pub(crate) fn v1(limits: &Limits) -> Result<Vec<Setting>> {
-    const BOTH: &str = "memory.memsw.limit_in_bytes";
-    let mut settings = Settings::default();
-    let both = swap(limits)?;
-    if let Some(memory) = limits.memory {
-        let file = "memory.limit_in_bytes";
-        settings.ask("the memory limit", Controller::Memory, file, or(memory, "-1"));
-    }
-    match (both, limits.memory) {
-        (Swap::Unset, Some(Ceiling::Unlimited)) => settings.0.push(Setting {
-            // Memory can't go above memory and swap together; there may be no swap accounting.
-            controller: Controller::Memory,
-            file: BOTH,
-            value: "-1".to_owned(),
-            limit: "the memory limit",
-            lack: Lack::Nothing,
-        }),
-        (Swap::Unset, _) => {}
-        (Swap::Unlimited, _) => settings.ask("swap", Controller::Memory, BOTH, "-1".to_owned()),
-        (Swap::At { both, .. }, _) => {
-            settings.ask("swap", Controller::Memory, BOTH, both.to_string());
-        }
-    }
-    if let Some(soft) = limits.memory_reservation {
-        let file = "memory.soft_limit_in_bytes";
-        settings.ask("the memory reservation", Controller::Memory, file, or(soft, "-1"));
-    }
-    if let Some(shares) = limits.cpu_shares {
-        let value = shares.clamp(MIN_SHARES, MAX_SHARES).to_string();
-        settings.ask("CPU shares", Controller::Cpu, "cpu.shares", value);
-    }
-    if let Some(cpu) = limits.cpu_quota {
-        let (period, quota) = (cpu.period().to_string(), or(cpu.quota(), "-1"));
-        settings.ask("the CPU period", Controller::Cpu, "cpu.cfs_period_us", period);
-        settings.ask("the CPU quota", Controller::Cpu, "cpu.cfs_quota_us", quota);
-    }
-    settings.cpuset(limits);
-    settings.pids(limits);
-    Ok(settings.0)
-}
-
-/// The files of version 2.
-pub(crate) fn v2(limits: &Limits) -> Result<Vec<Setting>> {
-    let mut settings = Settings::default();
-    let both = swap(limits)?;
-    if let Some(memory) = limits.memory {
-        settings.ask("the memory limit", Controller::Memory, "memory.max", or(memory, "max"));
-    }
-    match both {
-        Swap::Unset => {}
-        Swap::Unlimited => {
-            settings.ask("swap", Controller::Memory, "memory.swap.max", "max".to_owned());
-        }
-        Swap::At { memory, both } => {
-            let swap = (both - memory).to_string();
-            settings.ask("swap", Controller::Memory, "memory.swap.max", swap);
-        }
-    }
-    if let Some(soft) = limits.memory_reservation {
-        settings.ask("the memory reservation", Controller::Memory, "memory.low", or(soft, "max"));
-    }
-    if let Some(shares) = limits.cpu_shares {
-        let weight = weight_of_shares(shares).to_string();
-        settings.ask("CPU shares", Controller::Cpu, "cpu.weight", weight);
-    }
-    if let Some(cpu) = limits.cpu_quota {
-        let value = format!("{} {}", or(cpu.quota(), "max"), cpu.period());
-        settings.ask("the CPU quota", Controller::Cpu, "cpu.max", value);
-    }
-    settings.cpuset(limits);
-    settings.pids(limits);
-    Ok(settings.0)
-}
-
-const MIN_SHARES: u64 = 2;
-const MAX_SHARES: u64 = 262_144;
-
-/// Version 1's shares (2 to 262,144, default 1,024) as version 2's weight (1 to 10,000, default
-/// 100): the quadratic curve in logarithms through these three points that runc and crun use.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the curve stays within 1 to 10,000 for shares in their range"
-)]
-fn weight_of_shares(shares: u64) -> u64 {
-    match u32::try_from(shares) {
-        Ok(shares) if u64::from(shares) <= MIN_SHARES => 1,
-        Ok(shares) if u64::from(shares) < MAX_SHARES => {
-            let log = f64::from(shares).log2();
-            let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
-            10_f64.powf(exponent).ceil() as u64
-        }
-        _ => 10_000,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CpuQuota, ErrorKind};
+    use crate::CpuQuota;
 
     fn files(settings: &[Setting]) -> Vec<(&str, &str)> {
-        settings.iter().map(|s| (s.file, s.value.as_str())).collect()
-    }
-
-    #[test]
-    fn shares_become_the_weights_of_other_runtimes() {
-        let expected =
-            [(0, 1), (1, 1), (2, 1), (10, 4), (100, 17), (500, 58), (1_000, 99), (1_024, 100)];
-        for (shares, weight) in expected {
-            assert_eq!(weight_of_shares(shares), weight, "{shares}");
-        }
-        for (shares, weight) in
-            [(10_000, 627), (100_000, 4_340), (262_144, 10_000), (u64::MAX, 10_000)]
-        {
-            assert_eq!(weight_of_shares(shares), weight, "{shares}");
-        }
-        let mut last = 0;
-        for shares in 0..=300_000 {
-            let weight = weight_of_shares(shares);
-            assert!((1..=10_000).contains(&weight) && weight >= last, "{shares}");
-            last = weight;
-        }
+        settings.iter().map(|s| (s.file.as_ref(), s.value.as_str())).collect()
     }
 
     #[test]
@@ -240,6 +188,7 @@ mod tests {
             cpuset_cpus: Some("0-1".parse().unwrap()),
             cpuset_mems: Some("0".parse().unwrap()),
             pids: Some(Pids::Asked(Ceiling::At(9))),
+            ..Limits::default()
         };
         assert_eq!(
             files(&v1(&limits).unwrap()),
@@ -292,24 +241,24 @@ mod tests {
         assert_eq!(one[1].lack, Lack::Nothing);
         assert_eq!(
             files(&v2(&limits).unwrap()),
-            [("memory.max", "max"), ("cpu.max", "max 50000"), ("pids.max", "max")]
+            [
+                ("memory.max", "max"),
+                ("memory.swap.max", "max"),
+                ("cpu.max", "max 50000"),
+                ("pids.max", "max"),
+            ]
         );
     }
 
     #[test]
-    fn swap_without_memory_or_below_it_is_refused() {
-        for memory in [None, Some(Ceiling::Unlimited), Some(Ceiling::At(11))] {
-            let limits = Limits { memory, memory_swap: Some(Ceiling::At(10)), ..Limits::default() };
-            for version in [v1, v2] {
-                assert_eq!(version(&limits).unwrap_err().kind(), ErrorKind::InvalidLimit);
-            }
-        }
-        let none = Limits {
-            memory: Some(Ceiling::At(10)),
-            memory_swap: Some(Ceiling::At(10)),
-            ..Limits::default()
-        };
-        assert_eq!(files(&v2(&none).unwrap())[1], ("memory.swap.max", "0"));
+    fn a_file_is_set_back_to_what_it_said() {
+        assert_eq!(Undo::FirstLine.value("default 100\n8:0 50\n"), "default 100\n");
+        assert_eq!(Undo::FirstLine.value(""), "\n");
+        let line = Undo::Line { key: "8:0".into(), reset: "8:0 0".into() };
+        assert_eq!(line.value("8:01 5\n8:0 7\n"), "8:0 7");
+        assert_eq!(line.value("8:01 5\n"), "8:0 0");
+        let oom = Undo::Number("oom_kill_disable");
+        assert_eq!(oom.value("oom_kill_disable 1\nunder_oom 0\n"), "1");
     }
 
     #[test]

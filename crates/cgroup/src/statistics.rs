@@ -103,11 +103,11 @@ impl Cgroup {
         }
     }
 
-    fn read(&self, controller: Controller, file: &str) -> Result<Option<String>> {
+    pub(crate) fn read(&self, controller: Controller, file: &str) -> Result<Option<String>> {
         self.file(controller, file).map_or(Ok(None), |path| files::read_if_there(&path))
     }
 
-    fn number(&self, controller: Controller, file: &str) -> Result<Option<u64>> {
+    pub(crate) fn number(&self, controller: Controller, file: &str) -> Result<Option<u64>> {
         let Some(path) = self.file(controller, file) else { return Ok(None) };
         match files::read_if_there(&path)? {
             Some(text) => number(&path, &text),
@@ -117,9 +117,9 @@ impl Cgroup {
 }
 
 /// Version 1 shows "unlimited" as the largest `long`, rounded down to pages, whose size varies.
-const V1_UNLIMITED: u64 = 0x7fff_ffff_ffff_0000;
+pub(crate) const V1_UNLIMITED: u64 = 0x7fff_ffff_ffff_0000;
 
-fn number(path: &Path, text: &str) -> Result<Option<u64>> {
+pub(crate) fn number(path: &Path, text: &str) -> Result<Option<u64>> {
     match text.trim_end() {
         "max" => Ok(None),
         digits => digits.parse().map(Some).map_err(|_nan| Error::contents(path, text)),

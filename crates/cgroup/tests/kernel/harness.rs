@@ -84,8 +84,10 @@ pub(crate) fn assert_gone(cgroup: &Cgroup) {
 
 /// Every directory the cgroup may have.
 pub(crate) fn dirs(cgroup: &Cgroup) -> Vec<std::path::PathBuf> {
-    use Controller::{Cpu, Cpuacct, Cpuset, Devices, Freezer, Memory, Pids};
-    let all = [Cpu, Cpuacct, Cpuset, Devices, Freezer, Memory, Pids];
+    use Controller::{
+        Cpu, Cpuacct, Cpuset, Devices, Freezer, HugeTlb, Io, Memory, NetCls, NetPrio, Pids,
+    };
+    let all = [Cpu, Cpuacct, Cpuset, Devices, Freezer, HugeTlb, Io, Memory, NetCls, NetPrio, Pids];
     all.into_iter().filter_map(|c| cgroup.dir(c)).collect()
 }
 

@@ -2,7 +2,11 @@
 //! hierarchies, whose removal is part of the test. They need root and a writable cgroup mount.
 
 #[cfg(test)]
+mod devices;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod resources;
 
 mod creating;
 mod entering;
