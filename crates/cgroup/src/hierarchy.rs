@@ -158,6 +158,14 @@ impl Hierarchy {
         Cgroup::new(self.clone(), path.clone())
     }
 
+    /// The same hierarchies of version 1, each taken from another directory on.
+    pub(crate) fn at_points(&self, points: Vec<PathBuf>) -> Self {
+        let moved = self.mounts().iter().zip(points);
+        let mounts =
+            moved.map(|(mount, point)| Mount { point, controllers: mount.controllers }).collect();
+        Self(Arc::new(Layout { version: self.version(), mounts }))
+    }
+
     pub(crate) fn mounts(&self) -> &[Mount] {
         &self.0.mounts
     }

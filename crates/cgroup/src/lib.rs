@@ -46,6 +46,7 @@ mod mountinfo;
 mod oci;
 mod offer;
 mod path;
+mod place;
 mod processes;
 mod remove;
 mod resources;

@@ -6,7 +6,7 @@
 //!
 //! See `proc_pid_mountinfo(5)`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Controllers;
 
@@ -101,6 +101,15 @@ pub(crate) fn parse(text: &str) -> Mounted {
         }
     }
     mounted
+}
+
+/// The part of its hierarchy that is mounted at `point`, from the text of `/proc/self/mountinfo`.
+pub(crate) fn root_of(text: &str, point: &Path) -> Option<String> {
+    let is_at = |line: &Line<'_>| {
+        matches!(line.kind, "cgroup" | "cgroup2") && unescape(line.point) == point
+    };
+    let last = text.lines().filter_map(Line::parse).rfind(is_at)?;
+    unescape(last.root).into_os_string().into_string().ok()
 }
 
 /// Undoes the kernel's `\ooo` for space, tab, newline and backslash.

@@ -10,8 +10,9 @@ const LONGEST_COMPONENT: usize = 255;
 
 /// A cgroup's path below the mount point of each hierarchy, as in `sandbar/<pod>/<container>`.
 ///
-/// Each component has 1 to 255 of the characters `A-Z a-z 0-9 _ . : -` and is not `.` or `..`, so
-/// a path can't lead out of the hierarchy whatever it was made from.
+/// Each component has 1 to 255 of the characters `A-Z a-z 0-9 _ . : -` (any but control characters
+/// when others named it, see [`Hierarchy::place`](crate::Hierarchy::place)) and is not `.` or `..`,
+/// so a path can't lead out of the hierarchy whatever it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CgroupPath(String);
 
@@ -26,6 +27,29 @@ impl CgroupPath {
             Some(why) => Err(Cause::InvalidPath { path, why }.into()),
             None => Ok(Self(path)),
         }
+    }
+
+    /// The path that others gave, who may have used any visible character: repeated and enclosing
+    /// `/` and components `.` count for nothing, and `..` is refused.
+    pub(crate) fn cleaned(path: &str) -> Result<Self> {
+        let invalid = |why| Err(Cause::InvalidPath { path: path.to_owned(), why }.into());
+        let parts: Vec<&str> = path.split('/').filter(|c| !matches!(*c, "" | ".")).collect();
+        if parts.is_empty() {
+            return invalid("it names no cgroup");
+        }
+        for part in &parts {
+            match *part {
+                ".." => return invalid("a component is .."),
+                c if c.len() > LONGEST_COMPONENT => {
+                    return invalid("a component is longer than 255 bytes");
+                }
+                c if c.chars().any(char::is_control) => {
+                    return invalid("a component has a control character");
+                }
+                _ => {}
+            }
+        }
+        Ok(Self(parts.join("/")))
     }
 
     /// The path of `child`, one component or more, below this one.

@@ -14,4 +14,5 @@ mod freezing;
 mod killing;
 mod limiting;
 mod removing;
+mod showing;
 mod updating;
