@@ -34,8 +34,16 @@ impl DeviceList {
     /// an exception itself.
     pub fn new<'a>(rules: impl IntoIterator<Item = &'a DeviceRule>) -> Result<Self> {
         let mut list = Self::default();
-        rules.into_iter().try_for_each(|rule| list.apply(rule))?;
+        list.extend(rules)?;
         Ok(list)
+    }
+
+    /// Adds rules that count more than those before: a runtime's own, which every container has.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); the list is then of no use.
+    pub fn extend<'a>(&mut self, rules: impl IntoIterator<Item = &'a DeviceRule>) -> Result<()> {
+        rules.into_iter().try_for_each(|rule| self.apply(rule))
     }
 
     fn apply(&mut self, rule: &DeviceRule) -> Result<()> {
@@ -109,6 +117,13 @@ mod tests {
         let all_but = list(&["allow c 1:3 r", "allow a *:* rwm", "deny b 8:0 w"]).unwrap();
         assert!(all_but.allows);
         assert_eq!(exceptions(&all_but), ["b 8:0 w"]);
+    }
+
+    #[test]
+    fn a_runtime_adds_its_own_to_those_asked_for() {
+        let mut asked = list(&["deny a *:* rwm", "allow c 1:3 r"]).unwrap();
+        asked.extend(&["allow c 1:3 w".parse().unwrap()]).unwrap();
+        assert_eq!(exceptions(&asked), ["c 1:3 rw"]);
     }
 
     #[test]

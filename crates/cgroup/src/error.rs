@@ -205,4 +205,15 @@ mod tests {
         assert_eq!(error.errno(), Some(Errno::BUSY));
         assert!(error.source().is_some_and(|s| s.to_string().contains("busy")));
     }
+
+    #[test]
+    fn what_is_left_changed_is_named_and_the_failure_is_the_source() {
+        let failed = || Error::call("load", Path::new("/a"), Errno::NOMEM);
+        assert_eq!(failed().leaving(Vec::new()).to_string(), "cannot load /a");
+        let error = failed().leaving(vec!["/a/x".into()]).leaving(vec!["/a/y".into()]);
+        assert_eq!(error.to_string(), "left changed, for a later change failed: /a/x, /a/y");
+        assert_eq!(error.source().unwrap().to_string(), "cannot load /a");
+        assert_eq!((error.kind(), error.errno()), (ErrorKind::System, Some(Errno::NOMEM)));
+        assert_eq!(error.left_changed().len(), 2);
+    }
 }

@@ -25,6 +25,10 @@
 //! # Ok::<(), sandbar_cgroup::Error>(())
 //! ```
 //!
+//! For a front end of OCI bundles, [`Limits`] are made from `linux.resources` with `TryFrom`,
+//! [`Hierarchy::place`] finds the cgroup of `linux.cgroupsPath`, and [`Usage`] is what `events`
+//! shows. Which devices may be used is a [`DeviceList`]; in version 2, a BPF program decides by it.
+//!
 //! What was asked for and can't be had is an error; what is only a default of ours is done without
 //! and [told](Told). Process ids and error numbers are `rustix`'s, on which this crate is built.
 

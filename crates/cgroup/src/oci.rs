@@ -3,7 +3,7 @@
 //! See "Control groups" in
 //! <https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md>. A zero of memory,
 //! CPU or processes says nothing, and -1 is unlimited. The devices that a runtime allows beyond
-//! those asked for are the caller's to add.
+//! those asked for are the caller's to add, with [`DeviceList::extend`].
 
 use oci_spec::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxDeviceCgroup, LinuxDeviceType, LinuxMemory, LinuxResources,

@@ -2,7 +2,7 @@
 
 use sandbar_cgroup::{Cgroup, Controller, DeviceList, Limits};
 
-use crate::harness::{Own, has, is_v2, output};
+use crate::harness::{Own, PATIENCE, has, is_v2, output};
 
 fn rules(rules: &[&str]) -> Limits {
     let rules: Vec<_> = rules.iter().map(|rule| rule.parse().unwrap()).collect();
@@ -62,6 +62,27 @@ fn an_update_replaces_the_rules() {
     assert!(!writes(&cgroup, "/dev/full") && makes(&cgroup, "c 1 5"));
     cgroup.set_limits(&rules(&[])).unwrap();
     assert!(!works(&cgroup, "exec 3< /dev/zero"));
+}
+
+#[test]
+fn what_the_cgroup_above_denies_can_not_be_allowed_below() {
+    let Some((own, cgroup)) = below(&Limits::default()) else { return };
+    let above = own.child("above", &rules(&["allow c 1:3 rwm", "allow c 1:5 rwm"]));
+    let path = above.path().join("below").unwrap();
+    let below = own.hierarchy.create(&path, &rules(&["allow c 1:3 rwm"])).unwrap().cgroup;
+    let asked = rules(&["allow c 1:5 rwm", "allow c 1:7 rwm"]);
+    let done = below.set_limits(&asked);
+    if is_v2(&own.hierarchy) {
+        done.unwrap();
+        assert!(reads(&below, "/dev/zero"));
+    } else {
+        let error = done.unwrap_err();
+        assert!(error.to_string().contains("devices.allow"), "{error}");
+        assert!(error.left_changed().is_empty(), "{error}");
+        assert!(reads(&below, "/dev/null") && !reads(&below, "/dev/zero"));
+    }
+    assert!(!reads(&below, "/dev/full"));
+    cgroup.remove(PATIENCE).unwrap();
 }
 
 #[test]
