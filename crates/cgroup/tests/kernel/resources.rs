@@ -2,7 +2,7 @@
 
 use sandbar_cgroup::{
     BlockDevice, Ceiling, Cgroup, Controller, CpuQuota, ErrorKind, HugePages, IoLimits, IoThrottle,
-    Limits, Pids, Throttled, Unified,
+    Limits, Pids, Throttled, Told, Unified,
 };
 
 use crate::harness::{Own, has, is_v2, skip};
@@ -182,4 +182,62 @@ fn files_of_version_2_are_written_by_name() {
     done.unwrap();
     assert_eq!(says(&own.cgroup, Controller::Memory, "", "memory.high"), "33554432");
     assert_eq!(says(&own.cgroup, Controller::Memory, "", "cgroup.max.depth"), "3");
+}
+
+#[test]
+fn an_io_weight_is_set_by_whichever_scheduler_has_it() {
+    let Some(own) = Own::new(&Limits::default()) else { return };
+    if !has(&own.hierarchy, &[Controller::Io]) {
+        return;
+    }
+    let io = IoLimits { weight: Some(500), ..IoLimits::default() };
+    match own.cgroup.set_limits(&Limits { io, ..Limits::default() }) {
+        Err(error) if error.kind() == ErrorKind::NoController => {
+            assert!(error.to_string().contains("weight"), "{error}");
+            skip::<()>(&error.to_string());
+        }
+        done => {
+            done.unwrap();
+            let dir = own.cgroup.dir(Controller::Io).unwrap();
+            let files = ["blkio.weight", "blkio.bfq.weight", "io.bfq.weight", "io.weight"];
+            let said = files.iter().find_map(|file| std::fs::read_to_string(dir.join(file)).ok());
+            let said = said.unwrap();
+            assert!(said.contains("500") || said.contains("4950"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn swappiness_and_the_killer_are_those_of_version_1() {
+    let Some(own) = Own::new(&Limits::default()) else { return };
+    if !has(&own.hierarchy, &[Controller::Memory]) {
+        return;
+    }
+    let limits = Limits {
+        memory: Some(Ceiling::At(64 << 20)),
+        memory_swappiness: Some(13),
+        oom_killer_disabled: Some(true),
+        kernel_memory: Some(Ceiling::At(1 << 20)),
+        ..Limits::default()
+    };
+    let done = own.cgroup.set_limits(&limits);
+    if is_v2(&own.hierarchy) {
+        assert_eq!(done.unwrap_err().kind(), ErrorKind::NoController);
+        return;
+    }
+    assert_eq!(done.unwrap(), [Told::NoKernelMemoryLimit]);
+    assert_eq!(says(&own.cgroup, Controller::Memory, "memory.swappiness", ""), "13");
+    let control = says(&own.cgroup, Controller::Memory, "memory.oom_control", "");
+    assert!(control.contains("oom_kill_disable 1"), "{control}");
+    // A failure later on sets both back.
+    let limits = Limits {
+        memory_swappiness: Some(14),
+        oom_killer_disabled: Some(false),
+        pids: Some(Pids::Asked(Ceiling::At(u64::MAX))),
+        ..Limits::default()
+    };
+    let error = own.cgroup.set_limits(&limits).unwrap_err();
+    assert!(error.to_string().contains("pids.max"), "{error}");
+    assert_eq!(says(&own.cgroup, Controller::Memory, "memory.swappiness", ""), "13");
+    assert_eq!(says(&own.cgroup, Controller::Memory, "memory.oom_control", ""), control);
 }
