@@ -18,6 +18,21 @@ pub use rule::{DeviceAccess, DeviceKind, DeviceRule};
 use crate::error::Cause;
 use crate::{Cgroup, Result};
 
+/// What every container may use: nodes of any device; null, zero, full, random, urandom; the terminal of the
+/// process, that of its devpts, and those of devpts.
+const USUAL: [&str; 10] = [
+    "allow c *:* m",
+    "allow b *:* m",
+    "allow c 1:3 rwm",
+    "allow c 1:5 rwm",
+    "allow c 1:7 rwm",
+    "allow c 1:8 rwm",
+    "allow c 1:9 rwm",
+    "allow c 5:0 rwm",
+    "allow c 5:2 rwm",
+    "allow c 136:* rwm",
+];
+
 /// Which devices may be used: all but some, or none but some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceList {
@@ -44,6 +59,17 @@ impl DeviceList {
     /// As for [`new`](Self::new); the list is then of no use.
     pub fn extend<'a>(&mut self, rules: impl IntoIterator<Item = &'a DeviceRule>) -> Result<()> {
         rules.into_iter().try_for_each(|rule| self.apply(rule))
+    }
+
+    /// Adds what every container may use: the devices of its own `/dev`, its terminals, and nodes of any device,
+    /// which can be made but not opened. It is runc's and Docker's list.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new), where the rules before leave no room for one of these.
+    pub fn allow_usual(&mut self) -> Result<()> {
+        let rules: Vec<DeviceRule> =
+            USUAL.iter().map(|rule| rule.parse()).collect::<Result<_>>()?;
+        self.extend(&rules)
     }
 
     fn apply(&mut self, rule: &DeviceRule) -> Result<()> {
@@ -124,6 +150,21 @@ mod tests {
         let mut asked = list(&["deny a *:* rwm", "allow c 1:3 r"]).unwrap();
         asked.extend(&["allow c 1:3 w".parse().unwrap()]).unwrap();
         assert_eq!(exceptions(&asked), ["c 1:3 rw"]);
+    }
+
+    #[test]
+    fn the_usual_devices_are_allowed_whatever_was_denied() {
+        let mut none = DeviceList::default();
+        none.allow_usual().unwrap();
+        let shown = exceptions(&none);
+        assert!(!none.allows);
+        for device in ["b *:* m", "c *:* m", "c 1:3 rwm", "c 136:* rwm"] {
+            assert!(shown.contains(&device.to_owned()), "{shown:?}");
+        }
+        assert!(!shown.iter().any(|rule| rule.starts_with("c 1:1 ")), "/dev/mem");
+        let mut all = list(&["allow a *:* rwm"]).unwrap();
+        all.allow_usual().unwrap();
+        assert!(all.allows);
     }
 
     #[test]

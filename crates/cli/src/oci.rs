@@ -6,8 +6,10 @@
 mod bundle;
 mod cgroups;
 mod console;
+mod consumption;
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod kill;
@@ -23,6 +25,7 @@ mod safety;
 mod spec;
 mod start;
 mod state;
+mod update;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -80,6 +83,8 @@ enum Command {
     Ps(ps::Ps),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    Update(Box<update::Update>),
+    Events(events::Events),
     Spec(spec::Spec),
     Features(features::Features),
 }
@@ -136,6 +141,8 @@ impl Command {
             Self::Ps(command) => command.execute(context),
             Self::Pause(command) => command.execute(context),
             Self::Resume(command) => command.execute(context),
+            Self::Update(command) => command.execute(context),
+            Self::Events(command) => command.execute(context),
             Self::Spec(command) => command.execute(),
             Self::Features(command) => command.execute(),
         }

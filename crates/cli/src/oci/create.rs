@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use oci_spec::runtime::{ContainerState, Hook, LinuxNamespaceType, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::Pid;
+use sandbar_cgroup::Entry;
 use sandbar_runtime::{Container, Gate, PidNamespace, Placement, Rootfs, Starting, run_hooks};
 
 use super::bundle::Bundle;
+use super::cgroups::Place;
 use super::options::Creation;
 use super::process::{Point, follow, stdio};
 use super::record::{Directory, Process, Record};
@@ -54,7 +56,8 @@ pub(super) fn create(
     let directory = Directory::new(&context.root, id)?;
     let bundle = Bundle::open(&options.bundle)?;
     options.process.check(bundle.has_terminal(), detached)?;
-    let cgroup = cgroups::path(&bundle.spec, id)?;
+    let place = Place::asked(&bundle.spec, id)?;
+    let cgroup = place.cgroup()?;
     directory.make()?;
     let mut record = Record {
         oci_version: bundle.spec.version().clone(),
@@ -70,9 +73,10 @@ pub(super) fn create(
         .write(&record)
         .and_then(|()| std::fs::write(directory.config(), &bundle.text).doing("copy config.json"))
         .and_then(|()| {
-            record.cgroup = Some(cgroup.to_string());
+            record.cgroup = Some(place);
             directory.write(&record)?;
-            make(context, options, bundle, &directory, &mut record)
+            let entry = cgroups::create(context, &cgroup, &bundle.spec)?;
+            make(context, options, bundle, &entry, &directory, &mut record)
         });
     if made.is_err()
         && let Err(failure) = delete::remove(&directory, &record)
@@ -87,13 +91,12 @@ fn make(
     context: &Context,
     options: &Creation,
     bundle: Bundle,
+    entry: &Entry,
     directory: &Directory,
     record: &mut Record,
 ) -> Result<(Starting, Option<OwnedFd>)> {
     let id = directory.id();
     let action = format!("create container {id}");
-    let path = cgroups::path(&bundle.spec, id)?;
-    let entry = cgroups::create(context, &path, &bundle.spec)?;
     let fifo = make_fifo(&directory.fifo())?;
     std::fs::create_dir(directory.mount_point()).doing(&action)?;
     let hooks = Hooks::of(&bundle.spec);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::record::{Directory, Status};
-use super::{Context, cgroups};
+use super::{Context, cgroups, consumption};
 use crate::cli::Exit;
 use crate::failure::{Doing, Failure, Result};
 use crate::output;
@@ -41,7 +41,7 @@ impl Events {
         }
         let mut out_of_memory = cgroup.oom_kills().doing(&action)?;
         loop {
-            let data = stats(&cgroup.statistics().doing(&action)?);
+            let data = consumption::json(&cgroup.usage().doing(&action)?);
             output::line(json!({ "type": "stats", "id": self.id, "data": data }))?;
             if self.stats {
                 return Ok(Exit::SUCCESS);

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{Capability, ContainerState, LinuxCapabilities, Process as Spec};
 use rustix::process::Pid;
-use sandbar_cgroup::{CgroupPath, Hierarchy};
 use sandbar_runtime::{PidNamespace, Placement, Process, Starting, Stdio};
 
 use super::options::ProcessOptions;
@@ -139,11 +138,8 @@ impl Exec {
         match &self.cgroup {
             None => cgroup.entry().doing(action()),
             Some(below) => {
-                let path =
-                    CgroupPath::new(format!("{}/{}", cgroup.path(), below.trim_matches('/')))
-                        .doing("use --cgroup")?;
-                let hierarchy = Hierarchy::detect().doing(action())?;
-                hierarchy.open(&path).entry().doing(format!("use the cgroup {path}"))
+                let path = cgroup.path().join(below.trim_matches('/')).doing("use --cgroup")?;
+                cgroup.hierarchy().open(&path).entry().doing(format!("use the cgroup {path}"))
             }
         }
     }

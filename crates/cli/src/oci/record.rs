@@ -12,6 +12,7 @@ use sandbar_sys::{process_lives, process_start};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::cgroups::Place;
 use crate::failure::{Doing, Failure, Result};
 
 /// The longest id that is taken.
@@ -35,8 +36,8 @@ pub(super) struct Record {
     #[serde(default)]
     pub(super) annotations: std::collections::BTreeMap<String, String>,
     pub(super) created: Timestamp,
-    /// Its cgroup, below the mount point of each hierarchy; recorded before it is made.
-    pub(super) cgroup: Option<String>,
+    /// Its cgroup; recorded before it is made.
+    pub(super) cgroup: Option<Place>,
     /// Its first process, and when that began, which tells it from a later one of the same number.
     pub(super) process: Option<Process>,
 }

@@ -68,14 +68,15 @@ pub(super) struct Update {
 struct Size(i64);
 
 impl std::str::FromStr for Size {
-    type Err = Failure;
+    type Err = sandbar_spec::Invalid;
 
-    fn from_str(text: &str) -> Result<Self> {
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         if text == "-1" {
             return Ok(Self(-1));
         }
-        let bytes: Bytes = text.parse().doing("use a size")?;
-        i64::try_from(bytes.0).map(Self).map_err(|_too_large| Failure::new(format!("{text}: too large")))
+        let bytes: Bytes = text.parse()?;
+        // More than there can be is all there is.
+        Ok(Self(i64::try_from(bytes.0).unwrap_or(i64::MAX)))
     }
 }
 
