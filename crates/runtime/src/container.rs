@@ -1,21 +1,27 @@
 //! Becoming a container's first process: the steps, in order.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec, State};
-use sandbar_sys::{During, MountAttributes, set_mount_attributes};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxPersonalityDomain, Spec, State};
+use sandbar_sys::{During, MountAttributes, set_mount_attributes, set_personality};
 
+use crate::cgroup_mount::Cgroups;
 use crate::check::check;
+use crate::devices::Dev;
 use crate::error::{Error, Kind, Step};
 use crate::gate::Gate;
+use crate::handoff::{self, HandedOver};
+use crate::mounts::Mounting;
+use crate::namespaces::Entrance;
 use crate::process::{Process, Stdio};
 use crate::report::Reporter;
 use crate::root::Root;
 use crate::rootfs::{self, Rootfs};
 use crate::seccomp::Filter;
-use crate::{devices, limits, masks, mounts, namespaces, sysctl, terminal};
+use crate::{devices, labels, limits, masks, sysctl, terminal};
 
 /// A container to become: an OCI bundle with its root filesystem and standard descriptors.
 #[derive(Debug)]
@@ -40,26 +46,79 @@ pub struct Container {
 }
 
 impl Container {
-    /// Becomes it. Returns only if that fails.
-    pub(crate) fn become_it(self, reporter: &Reporter) -> Result<Infallible, Error> {
+    /// Becomes it. Returns only if that fails, or once another process does the rest: one in the PID
+    /// namespace that the user namespace owns, of which `handoff` tells.
+    pub(crate) fn become_it(
+        self,
+        reporter: &Reporter,
+        handoff: Option<&Reporter>,
+    ) -> Result<HandedOver, Error> {
         check(&self.spec)?;
-        let Some(process) = self.spec.process().clone() else {
+        let Some(process) = self.spec.process() else {
             return Err(Error::new(Kind::InvalidSpec, "process: it is needed"));
         };
-        let profile = self.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
-        let state = self.state.as_ref();
-        let filter = Filter::prepare(profile, self.seccomp, &process, state, reporter)?;
-        limits::apply_before_namespaces(&process, reporter)?;
-        self.enter_namespaces()?;
+        let Some(linux) = self.spec.linux() else {
+            return Err(Error::new(Kind::InvalidSpec, "linux: it is needed"));
+        };
+        let (profile, state) = (linux.seccomp().as_ref(), self.state.as_ref());
+        let filter = Filter::prepare(profile, self.seccomp, process, state, reporter)?;
+        let filter = filter.as_ref();
+        limits::apply_before_namespaces(process, reporter)?;
+        labels::apply(process)?;
+        let entrance = Entrance::open(linux)?;
+        let mounting = self.mounting(&entrance)?;
+        let propagation = linux.rootfs_propagation().as_deref();
+        let Some(user) = entrance.user() else {
+            if handoff.is_some() {
+                let message =
+                    "linux.namespaces: there is no user namespace to own the PID namespace";
+                return Err(Error::new(Kind::InvalidSpec, message));
+            }
+            entrance.enter()?;
+            rootfs::propagate(propagation)?;
+            let tree = self.rootfs.detached(&self.mount_point)?;
+            let root = Rootfs::attach(tree, &self.mount_point)?;
+            let end = self.finish(&root, &mounting, HashMap::new(), filter, reporter);
+            return end.map(|never| match never {});
+        };
+        // As the host's root: it alone may mount an overlay, map owners and go where sources are.
+        entrance.enter_as_host()?;
+        rootfs::propagate(propagation)?;
+        let tree = self.rootfs.detached(&self.mount_point)?;
+        let bound = mounting.bind_all(self.spec.mounts().as_deref().unwrap_or_default())?;
+        rootfs::stand_at(&self.mount_point)?;
+        entrance.enter_as_user(user, handoff.is_some())?;
+        let rest = || {
+            let root = Rootfs::attach_here(tree)?;
+            self.finish(&root, &mounting, bound, filter, reporter).map(|never| match never {})
+        };
+        match handoff {
+            Some(handoff) => handoff::hand_over(handoff, reporter, rest),
+            None => rest(),
+        }
+    }
+
+    /// The steps within the container's namespaces.
+    fn finish(
+        &self,
+        root: &Root,
+        mounting: &Mounting<'_>,
+        bound: HashMap<usize, OwnedFd>,
+        filter: Option<&Filter>,
+        reporter: &Reporter,
+    ) -> Result<Infallible, Error> {
+        let Some(process) = self.spec.process() else {
+            return Err(Error::new(Kind::InvalidSpec, "process: it is needed"));
+        };
+        let linux = self.spec.linux().as_ref();
+        self.name_host()?;
         // Device nodes and mount points get the modes that they are made with.
         rustix::process::umask(rustix::fs::Mode::empty());
-        rootfs::make_mounts_slaves()?;
-        let root = self.rootfs.mount(&self.mount_point)?;
-        self.fill(&root)?;
-        let slave = match self.stdio {
+        self.fill(root, mounting, bound)?;
+        let slave = match &self.stdio {
             Stdio::Terminal => {
-                let slave = terminal::open(&root, &process, reporter)?;
-                terminal::bind_console(&root, slave.as_fd())?;
+                let slave = terminal::open(root, process, reporter)?;
+                terminal::bind_console(root, slave.as_fd())?;
                 Some(slave)
             }
             Stdio::Descriptors(_) => None,
@@ -68,45 +127,83 @@ impl Container {
         root.make_directory(directory)
             .during("mkdir", || format!("{} in the root filesystem", directory.display()))
             .step(|| format!("make the working directory {}", directory.display()))?;
-        self.restrict(&root)?;
-        let prepared = self.gate.map(|gate| gate.prepared(reporter)).transpose()?;
-        rootfs::pivot(&root)?;
-        drop(root);
+        self.restrict(root)?;
+        let prepared = self.gate.as_ref().map(|gate| gate.prepared(reporter)).transpose()?;
+        rootfs::pivot(root)?;
+        rootfs::propagate_root(linux.and_then(|linux| linux.rootfs_propagation().as_deref()))?;
+        if let Some(personality) = linux.and_then(|linux| linux.personality().as_ref()) {
+            let domain = personality.domain();
+            // linux/personality.h: PER_LINUX, PER_LINUX32.
+            let number = if domain == LinuxPersonalityDomain::PerLinux32 { 8 } else { 0 };
+            set_personality(number).during("personality", || domain.to_string())?;
+        }
         let process = Process {
-            spec: process,
-            stdio: self.stdio,
+            spec: process.clone(),
+            stdio: self.stdio.try_clone()?,
             seccomp: self.seccomp,
             profile: None,
             state: None,
             preserved_descriptors: self.preserved_descriptors,
         };
-        process.execute(filter.as_ref(), &Root::current()?, slave, prepared.as_ref(), reporter)
+        process.execute(filter, &Root::current()?, slave, prepared.as_ref(), reporter)
     }
 
-    fn enter_namespaces(&self) -> Result<(), Error> {
+    /// Names are set where the container has a UTS namespace of its own.
+    fn name_host(&self) -> Result<(), Error> {
         let linux = self.spec.linux().as_ref();
         let list = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
-        namespaces::enter(list)?;
-        let own_uts = list.iter().any(|namespace| {
+        let own = list.iter().any(|namespace| {
             namespace.typ() == LinuxNamespaceType::Uts && namespace.path().is_none()
         });
-        match self.spec.hostname().as_deref().filter(|_| own_uts) {
-            Some(name) => rustix::system::sethostname(name.as_bytes())
-                .during("sethostname", || name.to_owned())
-                .map_err(Error::from),
-            None => Ok(()),
+        if !own {
+            return Ok(());
         }
+        if let Some(name) = self.spec.hostname() {
+            rustix::system::sethostname(name.as_bytes()).during("sethostname", || name.clone())?;
+        }
+        if let Some(name) = self.spec.domainname() {
+            rustix::system::setdomainname(name.as_bytes())
+                .during("setdomainname", || name.clone())?;
+        }
+        Ok(())
+    }
+
+    /// What is to be known for mounting, while this process is still where it was started.
+    fn mounting<'a>(&'a self, entrance: &'a Entrance) -> Result<Mounting<'a>, Error> {
+        let mounts = self.spec.mounts().as_deref().unwrap_or_default();
+        let cgroup = mounts.iter().any(|mount| mount.typ().as_deref() == Some("cgroup"));
+        let linux = self.spec.linux().as_ref();
+        let namespaces = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+        Ok(Mounting {
+            cgroups: if cgroup { Some(Cgroups::read()?) } else { None },
+            own_cgroup_namespace: namespaces
+                .iter()
+                .any(|namespace| namespace.typ() == LinuxNamespaceType::Cgroup),
+            label: labels::given(linux.and_then(|linux| linux.mount_label().as_deref())),
+            user_namespace: entrance.user(),
+        })
     }
 
     /// Mounts what belongs into the root, and makes what belongs into `/dev`.
-    fn fill(&self, root: &Root) -> Result<(), Error> {
+    fn fill(
+        &self,
+        root: &Root,
+        mounting: &Mounting<'_>,
+        mut bound: HashMap<usize, OwnedFd>,
+    ) -> Result<(), Error> {
         let linux = self.spec.linux().as_ref();
         let more = linux.and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
-        for mount in self.spec.mounts().as_deref().unwrap_or_default() {
-            let made = mounts::make(root, mount)?;
+        let mut own_dev = false;
+        let mut bound_dev = false;
+        for (index, mount) in self.spec.mounts().as_deref().unwrap_or_default().iter().enumerate() {
+            let made = mounting.make(root, mount, bound.remove(&index))?;
             let fresh = |kind| mount.typ().as_deref() == Some(kind);
-            if mount.destination() == Path::new("/dev") && fresh("tmpfs") {
-                devices::make(made.as_fd(), more)?;
+            if mount.destination() == Path::new("/dev") {
+                own_dev = fresh("tmpfs");
+                bound_dev = !own_dev;
+                if own_dev {
+                    devices::make(root, &Dev::Fresh(made.as_fd()), more)?;
+                }
             }
             if mount.destination() == Path::new("/proc")
                 && fresh("proc")
@@ -115,7 +212,10 @@ impl Container {
                 sysctl::apply(parameters, made.as_fd())?;
             }
         }
-        Ok(())
+        if own_dev {
+            return Ok(());
+        }
+        devices::make(root, if bound_dev { &Dev::Bound } else { &Dev::Image }, more)
     }
 
     /// Masks, read-only paths, and the root itself if it is read-only.

@@ -9,6 +9,11 @@ use crate::error::{Error, Kind};
 /// Where programs are looked for when the environment does not say.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Refuses a variable that is none.
+pub(crate) fn check(spec: &ProcessSpec) -> Result<(), Error> {
+    Environment::new(spec, "/").map(drop)
+}
+
 /// A process's environment, checked.
 pub(crate) struct Environment {
     pub(crate) variables: Vec<CString>,

@@ -29,15 +29,15 @@ pub struct Gate {
 
 /// What the starter told when it let the process proceed.
 #[derive(Debug)]
-pub(crate) struct Prepared {
-    gate: Gate,
+pub(crate) struct Prepared<'a> {
+    gate: &'a Gate,
     /// The container's state for hooks that run later, JSON.
     state: String,
 }
 
 impl Gate {
     /// Waits for the starter's hooks, then runs those of the container's namespaces.
-    pub(crate) fn prepared(self, reporter: &Reporter) -> Result<Prepared, Error> {
+    pub(crate) fn prepared(&self, reporter: &Reporter) -> Result<Prepared<'_>, Error> {
         reporter.prepared();
         let states = reporter.told()?;
         let Some((creating, created)) = states.split_once('\0') else {
@@ -48,7 +48,7 @@ impl Gate {
     }
 }
 
-impl Prepared {
+impl Prepared<'_> {
     /// Reports that all is done but the program, waits until that is wanted and runs the hooks before it.
     pub(crate) fn wait(&self, reporter: &Reporter) -> Result<(), Error> {
         reporter.created();

@@ -9,15 +9,20 @@
 //! is not supported is refused before anything is made ([`Error::kind`]).
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod capabilities;
+mod cgroup_mount;
 mod check;
 mod container;
+mod copy_up;
 mod devices;
 mod environment;
 mod error;
 mod files;
 mod gate;
+mod handoff;
 mod hooks;
+mod labels;
 mod limits;
 mod masks;
 mod mount_options;
@@ -29,12 +34,15 @@ mod program;
 mod report;
 mod root;
 mod rootfs;
+mod scheduling;
 mod seccomp;
 mod starting;
 mod sysctl;
 mod terminal;
 mod user;
+mod user_namespace;
 
+pub use bundle::anchor;
 pub use check::check;
 pub use container::Container;
 pub use error::{Error, Kind};

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use oci_spec::runtime::{LinuxSeccomp, Process as ProcessSpec, State};
-use rustix::thread::ThreadNameSpaceType;
 use sandbar_sys::During;
 
 use crate::environment::Environment;
@@ -13,7 +12,7 @@ use crate::gate::Prepared;
 use crate::report::Reporter;
 use crate::root::Root;
 use crate::seccomp::Filter;
-use crate::{devices, limits, privileges, program, terminal};
+use crate::{devices, labels, limits, namespaces, privileges, program, scheduling, terminal};
 
 /// A process's standard input, output and error.
 #[derive(Debug)]
@@ -22,6 +21,19 @@ pub enum Stdio {
     Descriptors([OwnedFd; 3]),
     /// A new terminal of the container's own; its other end is handed to the starter.
     Terminal,
+}
+
+impl Stdio {
+    /// The same descriptors again.
+    pub(crate) fn try_clone(&self) -> Result<Self, Error> {
+        let again = |fd: &OwnedFd| fd.try_clone().during("fcntl", || "F_DUPFD_CLOEXEC".into());
+        Ok(match self {
+            Self::Descriptors([input, output, error]) => {
+                Self::Descriptors([again(input)?, again(output)?, again(error)?])
+            }
+            Self::Terminal => Self::Terminal,
+        })
+    }
 }
 
 /// What a process is to become: the `process` of the runtime specification, and its standard descriptors.
@@ -53,15 +65,9 @@ impl Process {
         let (profile, state) = (self.profile.as_ref(), self.state.as_ref());
         let filter = Filter::prepare(profile, self.seccomp, &self.spec, state, reporter)?;
         limits::apply_before_namespaces(&self.spec, reporter)?;
-        rustix::thread::move_into_thread_name_spaces(
-            container,
-            ThreadNameSpaceType::MOUNT
-                | ThreadNameSpaceType::CONTROL_GROUP
-                | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
-                | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
-                | ThreadNameSpaceType::NETWORK,
-        )
-        .during("setns", || "to the container's namespaces".into())?;
+        scheduling::apply_affinity(&self.spec, reporter)?;
+        labels::apply(&self.spec)?;
+        namespaces::join_those_of(container)?;
         let root = Root::current()?;
         let slave = match self.stdio {
             Stdio::Terminal => Some(terminal::open(&root, &self.spec, reporter)?),
@@ -76,7 +82,7 @@ impl Process {
         filter: Option<&Filter>,
         root: &Root,
         terminal: Option<OwnedFd>,
-        prepared: Option<&Prepared>,
+        prepared: Option<&Prepared<'_>>,
         reporter: &Reporter,
     ) -> Result<Infallible, Error> {
         let (identity, home) = crate::user::resolve(root, self.spec.user())?;
@@ -110,6 +116,7 @@ impl Process {
         let restricted = self.spec.no_new_privileges().unwrap_or(false);
 
         limits::apply_rlimits(&self.spec, reporter)?;
+        scheduling::apply(&self.spec)?;
         let first = self.preserved_descriptors.saturating_add(3);
         sandbar_sys::mark_close_on_exec_from(first)
             .during("close_range", || format!("{first} and up"))?;

@@ -4,15 +4,16 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, UnmountFlags,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags as Propagation,
+    MoveMountFlags, UnmountFlags,
 };
 use sandbar_sys::{During, Failure, MountAttributes, set_mount_attributes};
 
-use crate::error::{Error, Step};
-use crate::mount_options::Bind;
+use crate::error::{Error, Kind, Step};
+use crate::mount_options::{Bind, propagation_of};
 use crate::mounts::clone_tree;
 use crate::root::Root;
 
@@ -34,21 +35,60 @@ pub enum Rootfs {
     },
 }
 
-/// Makes every mount of this namespace a slave of the host's: what is unmounted there goes here too, and
-/// nothing made here is seen there.
-pub(crate) fn make_mounts_slaves() -> Result<(), Error> {
-    rustix::mount::mount_change(
-        "/",
-        rustix::mount::MountPropagationFlags::DOWNSTREAM
-            | rustix::mount::MountPropagationFlags::REC,
-    )
-    .during("mount", || "/ as a slave".into())?;
+/// Parts this namespace's mounts from the host's. By default every mount becomes a slave: what is unmounted
+/// there goes here too, and nothing made here is seen there. `asked` is `linux.rootfsPropagation`.
+pub(crate) fn propagate(asked: Option<&str>) -> Result<(), Error> {
+    let (kind, tree) = match asked.filter(|asked| !asked.is_empty()) {
+        Some(word) => flags_of(word)?,
+        None => (Propagation::DOWNSTREAM, Propagation::REC),
+    };
+    // The host's mounts are not to become unbindable: the container's root is yet to be bound from them.
+    let kind = if kind == Propagation::UNBINDABLE { Propagation::PRIVATE } else { kind };
+    rustix::mount::mount_change("/", kind | tree)
+        .during("mount", || format!("/ {kind:?} {tree:?}"))
+        .step(|| "set the propagation of mounts".into())
+}
+
+/// Gives the container's root, now `/`, the propagation that was asked.
+pub(crate) fn propagate_root(asked: Option<&str>) -> Result<(), Error> {
+    let Some(word) = asked.filter(|asked| !asked.is_empty()) else { return Ok(()) };
+    let (kind, tree) = flags_of(word)?;
+    rustix::mount::mount_change("/", kind | tree)
+        .during("mount", || format!("/ {kind:?} {tree:?}"))
+        .step(|| format!("linux.rootfsPropagation {word}"))
+}
+
+fn flags_of(word: &str) -> Result<(Propagation, Propagation), Error> {
+    let (kind, tree) = propagation_of(word).ok_or_else(|| {
+        let message = format!("linux.rootfsPropagation '{word}': not a propagation");
+        Error::new(Kind::InvalidSpec, message)
+    })?;
+    let kind = match kind {
+        MountAttributes::SHARED => Propagation::SHARED,
+        MountAttributes::SLAVE => Propagation::DOWNSTREAM,
+        MountAttributes::UNBINDABLE => Propagation::UNBINDABLE,
+        _ => Propagation::PRIVATE,
+    };
+    Ok((kind, if tree { Propagation::REC } else { Propagation::empty() }))
+}
+
+/// Makes the mount that `place` is in private: else what is mounted there would be seen on the host too,
+/// where mounts are shared with it.
+fn make_private_above(place: &Path) -> Result<(), Failure> {
+    let place = std::fs::canonicalize(place).during("realpath", || place.display().to_string())?;
+    for above in place.ancestors() {
+        match rustix::mount::mount_change(above, Propagation::PRIVATE) {
+            // Not the root of a mount: it is further up.
+            Err(Errno::INVAL) => {}
+            done => return done.during("mount", || format!("{} private", above.display())),
+        }
+    }
     Ok(())
 }
 
 impl Rootfs {
-    /// Mounts it at `place`, a directory of the host.
-    pub(crate) fn mount(&self, place: &Path) -> Result<Root, Error> {
+    /// A detached mount of it.
+    pub(crate) fn detached(&self, place: &Path) -> Result<OwnedFd, Error> {
         let step = || format!("mount the root filesystem at {}", place.display());
         let mount = match self {
             Self::Directory(directory) => clone_tree(directory, Bind::Tree).step(step)?,
@@ -63,6 +103,13 @@ impl Rootfs {
         };
         set_mount_attributes(mount.as_fd(), own, true)
             .during("mount_setattr", || "private, nodev".into())?;
+        Ok(mount)
+    }
+
+    /// Attaches what [`detached`](Self::detached) made at `place`, a directory of the host.
+    pub(crate) fn attach(mount: OwnedFd, place: &Path) -> Result<Root, Error> {
+        let step = || format!("mount the root filesystem at {}", place.display());
+        make_private_above(place).step(step)?;
         rustix::mount::move_mount(
             mount.as_fd(),
             "",
@@ -72,6 +119,16 @@ impl Rootfs {
         )
         .during("move_mount", || place.display().to_string())
         .step(step)?;
+        Ok(Root::at(mount))
+    }
+
+    /// The same at the working directory, in a mount namespace of a user namespace: of those no mount is
+    /// shared with the host.
+    pub(crate) fn attach_here(mount: OwnedFd) -> Result<Root, Error> {
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(mount.as_fd(), "", CWD, ".", flags)
+            .during("move_mount", || "to the mount point".into())
+            .step(|| "mount the root filesystem".into())?;
         Ok(Root::at(mount))
     }
 
@@ -139,11 +196,24 @@ impl Rootfs {
     }
 }
 
+/// Makes `place` the working directory, which a new mount namespace takes over: in a user namespace the way
+/// to it may be closed.
+pub(crate) fn stand_at(place: &Path) -> Result<(), Error> {
+    rustix::process::chdir(place).during("chdir", || place.display().to_string())?;
+    Ok(())
+}
+
 /// Makes `root` the root directory of this process, and the host's tree unreachable.
 pub(crate) fn pivot(root: &Root) -> Result<(), Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let old = rustix::fs::open("/", flags, Mode::empty()).during("open", || "/".into())?;
     rustix::process::fchdir(root).during("fchdir", || "the root filesystem".into())?;
     // Both in one place: the old root lies on top of the new one and is taken off at once (pivot_root(2)).
     rustix::process::pivot_root(".", ".").during("pivot_root", || ". .".into())?;
+    // Its unmounting is nobody else's.
+    rustix::process::fchdir(&old).during("fchdir", || "the old root".into())?;
+    rustix::mount::mount_change(".", Propagation::DOWNSTREAM | Propagation::REC)
+        .during("mount", || "the old root as a slave".into())?;
     rustix::mount::unmount(".", UnmountFlags::DETACH)
         .during("umount2", || "the old root".into())?;
     rustix::process::chdir("/").during("chdir", || "/".into())?;

@@ -9,6 +9,7 @@ use sandbar_sys::{Child, CloneOptions, During, Failure, clone_child, default_sig
 
 use crate::container::Container;
 use crate::error::Error;
+use crate::handoff::{self, HandedOver};
 use crate::process::Process;
 use crate::report::{Report, Reporter, Reports, channel};
 
@@ -19,6 +20,9 @@ pub enum PidNamespace<'a> {
     Inherited,
     /// A new one, in which it is PID 1.
     New,
+    /// A new one that the container's user namespace owns, in which it is PID 1: for a configuration with
+    /// both.
+    NewInUserNamespace,
     /// That of the process that a pidfd refers to.
     Of(BorrowedFd<'a>),
 }
@@ -71,7 +75,7 @@ pub fn start(
     placement: &Placement<'_>,
     prepare: impl FnOnce() -> Result<Container, Error>,
 ) -> Result<Starting, Error> {
-    spawn(placement, |reporter| prepare()?.become_it(reporter))
+    spawn(placement, |reporter, handoff| prepare()?.become_it(reporter, handoff))
 }
 
 /// Starts a further process in the container whose first process `container` (a pidfd) refers to.
@@ -83,7 +87,9 @@ pub fn start_in(
     placement: &Placement<'_>,
     prepare: impl FnOnce() -> Result<Process, Error>,
 ) -> Result<Starting, Error> {
-    spawn(placement, |reporter| prepare()?.become_it_in(container, reporter))
+    spawn(placement, |reporter, _| {
+        prepare()?.become_it_in(container, reporter).map(|never| match never {})
+    })
 }
 
 impl Starting {
@@ -121,16 +127,21 @@ impl AsFd for Starting {
 /// Clones a child that runs `body`, which returns only if it fails.
 fn spawn(
     placement: &Placement<'_>,
-    body: impl FnOnce(&Reporter) -> Result<std::convert::Infallible, Error>,
+    body: impl FnOnce(&Reporter, Option<&Reporter>) -> Result<HandedOver, Error>,
 ) -> Result<Starting, Error> {
     let (reports, reporter) = channel()?;
+    let handoff = match placement.pid_namespace {
+        PidNamespace::NewInUserNamespace => Some(channel()?),
+        _ => None,
+    };
     let own = match placement.pid_namespace {
         PidNamespace::Of(pidfd) => Some(enter_for_children(pidfd)?),
-        PidNamespace::Inherited | PidNamespace::New => None,
+        _ => None,
     };
     let options = CloneOptions {
         new_pid_namespace: matches!(placement.pid_namespace, PidNamespace::New),
         into_cgroup: placement.into_cgroup,
+        ..CloneOptions::default()
     };
     let cloned = clone_child(options, || {
         // The parent's handlers and mask mean nothing here, and SIGPIPE is the program's to choose.
@@ -140,10 +151,10 @@ fn spawn(
             set_parent_process_death_signal(Some(Signal::KILL))
                 .during("prctl", || "PR_SET_PDEATHSIG SIGKILL".into())?;
             rustix::process::setsid().during("setsid", String::new)?;
-            body(&reporter)
+            body(&reporter, handoff.as_ref().map(|(_, child)| child))
         });
         match failed {
-            Ok(never) => match never {},
+            Ok(HandedOver) => 0,
             Err(error) => {
                 reporter.failed(&error);
                 1
@@ -154,6 +165,12 @@ fn spawn(
         leave_for_children(own.as_fd())?;
     }
     let Child { pid, pidfd } = cloned.during("clone3", || format!("{options:?}"))?;
+    if let Some((ours, childs)) = handoff {
+        drop(childs);
+        if let Some((pid, pidfd)) = handoff::receive(&ours, &pidfd)? {
+            return Ok(Starting { pid, pidfd, reports });
+        }
+    }
     Ok(Starting { pid, pidfd, reports })
 }
 

@@ -13,6 +13,10 @@ use crate::fds::last_errno;
 pub struct CloneOptions<'a> {
     /// A new PID namespace, whose PID 1 the child is.
     pub new_pid_namespace: bool,
+    /// A new user namespace, in which it has all capabilities and no mapped ids.
+    pub new_user_namespace: bool,
+    /// Whether it is a child of the caller's parent, beside the caller (`CLONE_PARENT`).
+    pub beside: bool,
     /// The cgroup v2 directory that it begins in (`CLONE_INTO_CGROUP`, Linux 5.7).
     pub into_cgroup: Option<BorrowedFd<'a>>,
 }
@@ -37,12 +41,24 @@ pub fn clone_child(options: CloneOptions<'_>, body: impl FnOnce() -> i32) -> Res
         return Err(Errno::BUSY);
     }
     let mut pidfd = -1;
-    let flags = libc::CLONE_PIDFD | if options.new_pid_namespace { libc::CLONE_NEWPID } else { 0 };
+    let mut flags = libc::CLONE_PIDFD;
+    for (flag, asked) in [
+        (libc::CLONE_NEWPID, options.new_pid_namespace),
+        (libc::CLONE_NEWUSER, options.new_user_namespace),
+        (libc::CLONE_PARENT, options.beside),
+    ] {
+        if asked {
+            flags |= flag;
+        }
+    }
     // SAFETY: clone_args is plain integers, for which all zeroes is a value.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
     arguments.flags = u64::from(flags.cast_unsigned());
     arguments.pidfd = (&raw mut pidfd) as u64;
-    arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    // A sibling ends with the signal that the caller itself would: clone3 refuses another.
+    if !options.beside {
+        arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
+    }
     if let Some(directory) = options.into_cgroup {
         arguments.flags |= CLONE_INTO_CGROUP;
         arguments.cgroup = u64::from(directory.as_raw_fd().cast_unsigned());

@@ -22,6 +22,7 @@ mod namespace;
 mod own_program;
 mod process;
 mod program;
+mod scheduling;
 mod seccomp;
 mod signals;
 
@@ -35,11 +36,12 @@ pub use failure::{During, Failure};
 pub use fds::{is_open, mark_close_on_exec_from, take_inherited};
 pub use loopback::bring_up_loopback;
 pub use memory::{release_program, trim_heap};
-pub use mount::{MountAttributes, set_mount_attributes};
+pub use mount::{MountAttributes, map_mount_owners, set_mount_attributes};
 pub use namespace::{Namespaces, unshare};
 pub use own_program::own_program;
 pub use process::{process_lives, process_start};
 pub use program::Program;
+pub use scheduling::{Scheduling, set_io_priority, set_personality, set_scheduling};
 pub use seccomp::{
     SeccompFlags, SeccompInstruction, load_seccomp_filter, load_seccomp_filter_with_listener,
 };

@@ -26,14 +26,24 @@ impl MountAttributes {
     pub const NODEV: u64 = libc::MOUNT_ATTR_NODEV;
     /// No programs.
     pub const NOEXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
+    /// All that says how access times are kept: to be cleared whenever one of them is set.
+    pub const ATIME: u64 = libc::MOUNT_ATTR__ATIME;
     /// No access times.
     pub const NOATIME: u64 = libc::MOUNT_ATTR_NOATIME;
+    /// An access time for every access.
+    pub const STRICTATIME: u64 = libc::MOUNT_ATTR_STRICTATIME;
+    /// No access times of directories.
+    pub const NODIRATIME: u64 = libc::MOUNT_ATTR_NODIRATIME;
+    /// Symbolic links are not followed (Linux 5.14).
+    pub const NOSYMFOLLOW: u64 = libc::MOUNT_ATTR_NOSYMFOLLOW;
     /// Private propagation.
     pub const PRIVATE: u64 = libc::MS_PRIVATE;
     /// Slave propagation.
     pub const SLAVE: u64 = libc::MS_SLAVE;
     /// Shared propagation.
     pub const SHARED: u64 = libc::MS_SHARED;
+    /// Private, and never to be bound elsewhere.
+    pub const UNBINDABLE: u64 = libc::MS_UNBINDABLE;
 }
 
 /// Changes the attributes of the mount that `mount` is the root of, and with `recursive` of all below it
@@ -52,6 +62,29 @@ pub fn set_mount_attributes(
         propagation: attributes.propagation,
         userns_fd: 0,
     };
+    set(mount, &raw, recursive)
+}
+
+/// Shows the owners of files through the mappings of `user_namespace`, on the detached mount that `mount` is
+/// the root of, and with `recursive` on all below it (`MOUNT_ATTR_IDMAP` of `mount_setattr(2)`, Linux 5.12).
+///
+/// # Errors
+/// As mount_setattr(2): `EINVAL` where the file system has no such mounts.
+pub fn map_mount_owners(
+    mount: BorrowedFd<'_>,
+    user_namespace: BorrowedFd<'_>,
+    recursive: bool,
+) -> Result<(), Errno> {
+    let raw = libc::mount_attr {
+        attr_set: libc::MOUNT_ATTR_IDMAP,
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: u64::from(user_namespace.as_raw_fd().cast_unsigned()),
+    };
+    set(mount, &raw, recursive)
+}
+
+fn set(mount: BorrowedFd<'_>, raw: &libc::mount_attr, recursive: bool) -> Result<(), Errno> {
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the descriptor is open, the path is an empty C string, and the structure is initialised and
     // as long as said.
@@ -61,8 +94,8 @@ pub fn set_mount_attributes(
             mount.as_raw_fd(),
             c"".as_ptr(),
             flags,
-            &raw const raw,
-            size_of_val(&raw),
+            std::ptr::from_ref(raw),
+            size_of_val(raw),
         )
     };
     if done == 0 { Ok(()) } else { Err(last_errno()) }

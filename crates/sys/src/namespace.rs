@@ -20,7 +20,8 @@ pub fn unshare(namespaces: Namespaces) -> Result<(), Errno> {
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWNET
         | UnshareFlags::NEWPID
-        | UnshareFlags::NEWUSER;
+        | UnshareFlags::NEWUSER
+        | UnshareFlags::NEWTIME;
     if !allowed.contains(namespaces) {
         return Err(Errno::INVAL);
     }
