@@ -5,11 +5,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
 /// What `runc spec` writes.
 const CONFIG: &str = include_str!("config.json");
+
+/// Where the program is that starts a bundle.
+static STARTER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Builds it: cargo does so by itself only if it builds every target.
+fn starter() -> PathBuf {
+    let arguments = ["build", "--quiet", "--package", "sandbar-runtime", "--example", "start"];
+    let built = Command::new(env!("CARGO")).args(arguments).status();
+    assert!(built.unwrap().success(), "the example 'start' is needed");
+    let test = std::env::current_exe().unwrap();
+    test.parent().unwrap().parent().unwrap().join("examples/start")
+}
 
 /// A bundle in a directory of its own.
 pub(crate) struct Bundle {
@@ -82,8 +95,7 @@ impl Bundle {
         let mut config = self.config.clone();
         config["process"]["args"] = Value::from(vec!["sh", "-c", script]);
         fs::write(self.path().join("config.json"), config.to_string()).unwrap();
-        let start = std::env::current_exe().unwrap();
-        let start = start.parent().unwrap().parent().unwrap().join("examples/start");
+        let start = STARTER.get_or_init(starter);
         Command::new("unshare")
             .args(["--mount", "--propagation=private", "sh", "-ec"])
             .arg(format!("{before}\nexec \"$0\" \"$@\""))
