@@ -20,6 +20,9 @@ pub fn anchor(spec: &mut Spec, bundle: &Path) -> Result<PathBuf, Error> {
     let root = spec.root().as_ref().map(|root| root.path().clone());
     let root = root.filter(|path| !path.as_os_str().is_empty());
     let root = root.ok_or_else(|| wrong("root.path: it is needed".to_owned()))?;
+    if let Some(process) = spec.process_mut() {
+        process.user_mut().set_username(None);
+    }
     if let Some(mounts) = spec.mounts_mut() {
         for mount in mounts {
             if MountOptions::of(mount)?.bind.is_some()

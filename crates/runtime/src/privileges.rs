@@ -7,6 +7,7 @@ use sandbar_sys::During;
 
 use crate::capabilities;
 use crate::error::{Error, Step};
+use crate::report::Reporter;
 use crate::user::Identity;
 
 /// Gives up what is not granted, for good: bounding set, groups, user, capability sets.
@@ -14,6 +15,7 @@ pub(crate) fn assume(
     identity: &Identity,
     granted: Option<&LinuxCapabilities>,
     no_new_privileges: bool,
+    reporter: &Reporter,
 ) -> Result<(), Error> {
     let of = |set: fn(&LinuxCapabilities) -> &Option<_>| {
         capabilities::set(granted.and_then(|granted| set(granted).as_ref()))
@@ -36,7 +38,15 @@ pub(crate) fn assume(
     rustix::thread::set_capabilities(None, CapabilitySets { effective, permitted, inheritable })
         .during("capset", || format!("{permitted:?}"))
         .step(|| "set the capabilities".into())?;
-    raise_ambient(ambient)?;
+    // capabilities(7): what is not permitted and inheritable too can't be raised.
+    let raised = ambient & permitted & inheritable;
+    if raised != ambient {
+        reporter.tell(&format!(
+            "ambient capabilities that are not permitted and inheritable are left out: {:?}",
+            ambient - raised
+        ));
+    }
+    raise_ambient(raised)?;
     if no_new_privileges {
         rustix::thread::set_no_new_privs(true).during("prctl", || "PR_SET_NO_NEW_PRIVS".into())?;
     }

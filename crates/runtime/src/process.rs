@@ -124,7 +124,7 @@ impl Process {
         if let Some(filter) = filter.filter(|_| !restricted) {
             filter.load(reporter)?;
         }
-        privileges::assume(&identity, self.spec.capabilities().as_ref(), restricted)?;
+        privileges::assume(&identity, self.spec.capabilities().as_ref(), restricted, reporter)?;
         program::enter_directory(self.spec.cwd())?;
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask & 0o777));
         let program = program::find(arguments, &environment)?;

@@ -259,3 +259,36 @@ fn what_contradicts_itself_names_its_field() {
         assert!(reason.contains(field), "{field}: {reason}");
     }
 }
+
+#[test]
+fn a_process_is_who_and_may_do_what_it_was_asked_to() {
+    let capabilities = json(r#"["CAP_KILL","CAP_NET_BIND_SERVICE"]"#);
+    let mut bundle = Bundle::new()
+        .with(
+            "/process/user",
+            json(
+                r#"{"uid":33,"gid":34,"umask":63,"additionalGids":[5,6],
+                          "username":"nobody-of-the-image"}"#,
+            ),
+        )
+        .with("/process/oomScoreAdj", json("500"))
+        .mount(r#"{"destination":"/run","type":"tmpfs","options":["nosuid","strictatime","mode=755"]}"#);
+    for set in ["inheritable", "ambient"] {
+        bundle = bundle.with(&format!("/process/capabilities/{set}"), capabilities.clone());
+    }
+    let script = "id -u; id -g; id -G; umask; ulimit -n; cat /proc/self/oom_score_adj; \
+                  grep -E 'Cap(Inh|Eff|Amb)|NoNew' /proc/self/status | tr '\\t' ' '";
+    assert_eq!(
+        says(&bundle, script),
+        "33\n34\n34 5 6\n0077\n1024\n500\nCapInh: 0000000000000420\nCapEff: 0000000000000420\n\
+         CapAmb: 0000000000000420\nNoNewPrivs: 1\n"
+    );
+}
+
+#[test]
+fn ambient_capabilities_that_cannot_be_are_told_of() {
+    let bundle = Bundle::new().with("/process/capabilities/ambient", json(r#"["CAP_KILL"]"#));
+    let output = bundle.run_after("", "grep CapAmb /proc/self/status");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("told: ambient"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("0000000000000000"));
+}
