@@ -64,6 +64,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
     })?;
     loop {
         match starting.next()? {
+            Event::Prepared | Event::Created => unreachable!("there is no gate"),
             Event::Told(text) => eprintln!("told: {text}"),
             Event::Terminal(other) => terminal = Some(other),
             Event::Failed(error) => return Err(format!("{:?}: {error}", error.kind()).into()),
