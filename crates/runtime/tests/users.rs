@@ -106,3 +106,16 @@ fn a_mounts_owners_are_mapped_without_a_user_namespace() {
     fs::create_dir(bundle.path().join("volume")).unwrap();
     assert_eq!(says(&bundle, "stat -c '%u %g' /v"), "1000 2000\n");
 }
+
+#[test]
+fn a_further_process_is_in_the_same_user_and_time_namespaces() {
+    let bundle = mapped()
+        .with("/linux/personality", json(r#"{"domain":"LINUX32"}"#))
+        .with("/linux/namespaces/-", json(r#"{"type":"time"}"#))
+        .with("/linux/timeOffsets", json(r#"{"boottime":{"secs":1000000000}}"#));
+    let script = "id -u; tr -s ' ' </proc/self/uid_map; cat /proc/self/personality; \
+                  test $(cut -d . -f 1 /proc/uptime) -gt 999999999 && echo late";
+    let output = bundle.run_with("", "sleep 10", &["sh", "-c", script]);
+    let (out, error) = (output.stdout.clone(), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(out).unwrap(), "0\n 0 100000 65536\n00000008\nlate\n", "{error}");
+}

@@ -92,6 +92,11 @@ impl Bundle {
 
     /// Runs `script` in its container; `before` runs outside first, in the same mount namespace.
     pub(crate) fn run_after(&self, before: &str, script: &str) -> Output {
+        self.run_with(before, script, &[])
+    }
+
+    /// The same, and `further` as a second process in it, at whose end it ends.
+    pub(crate) fn run_with(&self, before: &str, script: &str, further: &[&str]) -> Output {
         let mut config = self.config.clone();
         config["process"]["args"] = Value::from(vec!["sh", "-c", script]);
         fs::write(self.path().join("config.json"), config.to_string()).unwrap();
@@ -101,6 +106,7 @@ impl Bundle {
             .arg(format!("{before}\nexec \"$0\" \"$@\""))
             .arg(start)
             .arg(self.path())
+            .args(further)
             .output()
             .unwrap()
     }
