@@ -2,12 +2,13 @@
 //! Hooks").
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oci_spec::runtime::Hook;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use sandbar_sys::During;
 
 use crate::error::{Error, Kind, Step};
@@ -52,11 +53,12 @@ fn run(point: &str, hook: &Hook, state: &str) -> Result<(), Error> {
     };
     let mut command = Command::new(path);
     if let Some((name, arguments)) = hook.args().as_deref().and_then(<[String]>::split_first) {
-        std::os::unix::process::CommandExt::arg0(&mut command, name);
+        command.arg0(name);
         command.args(arguments);
     }
     command.env_clear();
     command.envs(hook.env().iter().flatten().filter_map(|variable| variable.split_once('=')));
+    command.process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit());
     let mut child =
         command.spawn().map_err(|error| failed(format!("it can't be executed: {error}")))?;
@@ -67,7 +69,10 @@ fn run(point: &str, hook: &Hook, state: &str) -> Result<(), Error> {
     let limit = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok());
     let limit = limit.map(Duration::from_secs);
     if !ends_within(&child, limit)? {
-        let _killed = child.kill();
+        // With all that it started, unless that has made itself independent.
+        if let Some(group) = process_of(&child) {
+            let _killed = kill_process_group(group, Signal::KILL);
+        }
         let _reaped = child.wait();
         let seconds = limit.unwrap_or_default().as_secs();
         return Err(failed(format!("it was not over after {seconds} s, and was killed")));
@@ -79,11 +84,14 @@ fn run(point: &str, hook: &Hook, state: &str) -> Result<(), Error> {
     }
 }
 
+fn process_of(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
 /// Waits for the end of `child`, `limit` at the most.
 fn ends_within(child: &Child, limit: Option<Duration>) -> Result<bool, Error> {
     let Some(limit) = limit else { return Ok(true) };
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let Some(pid) = pid else { return Ok(true) };
+    let Some(pid) = process_of(child) else { return Ok(true) };
     let pidfd = pidfd_open(pid, PidfdFlags::empty())
         .during("pidfd_open", || pid.to_string())
         .step(|| "wait for a hook".into())?;

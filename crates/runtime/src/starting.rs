@@ -4,7 +4,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
-use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType};
+use rustix::thread::{
+    LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+};
 use sandbar_sys::{Child, CloneOptions, During, Failure, clone_child, default_signals};
 
 use crate::container::Container;
@@ -25,6 +27,8 @@ pub enum PidNamespace<'a> {
     NewInUserNamespace,
     /// That of the process that a pidfd refers to.
     Of(BorrowedFd<'a>),
+    /// The one that this file of `/proc/PID/ns`, or a mount of it, is.
+    At(BorrowedFd<'a>),
 }
 
 /// Where a process begins.
@@ -135,7 +139,12 @@ fn spawn(
         _ => None,
     };
     let own = match placement.pid_namespace {
-        PidNamespace::Of(pidfd) => Some(enter_for_children(pidfd)?),
+        PidNamespace::Of(pidfd) => Some(enter_for_children(|| {
+            move_into_thread_name_spaces(pidfd, ThreadNameSpaceType::PROCESS_ID)
+        })?),
+        PidNamespace::At(file) => Some(enter_for_children(|| {
+            move_into_link_name_space(file, Some(LinkNameSpaceType::ProcessID))
+        })?),
         _ => None,
     };
     let options = CloneOptions {
@@ -184,18 +193,18 @@ fn enter_cgroups(tasks: &[BorrowedFd<'_>]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets the next children begin in the PID namespace of `pidfd`; returns the caller's own, for the way back.
-fn enter_for_children(pidfd: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+/// Lets the next children begin in the PID namespace that `enter` names; returns the caller's own, for the way
+/// back.
+fn enter_for_children(enter: impl FnOnce() -> rustix::io::Result<()>) -> Result<OwnedFd, Failure> {
     let own = "/proc/self/ns/pid";
     let own = rustix::fs::open(own, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .during("open", || own.into())?;
-    rustix::thread::move_into_thread_name_spaces(pidfd, ThreadNameSpaceType::PROCESS_ID)
-        .during("setns", || "to the container's PID namespace".into())?;
+    enter().during("setns", || "to the container's PID namespace".into())?;
     Ok(own)
 }
 
 /// Lets the next children begin in the caller's own PID namespace again.
 fn leave_for_children(own: BorrowedFd<'_>) -> Result<(), Failure> {
-    rustix::thread::move_into_link_name_space(own, Some(LinkNameSpaceType::ProcessID))
+    move_into_link_name_space(own, Some(LinkNameSpaceType::ProcessID))
         .during("setns", || "back to the own PID namespace".into())
 }

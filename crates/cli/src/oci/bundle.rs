@@ -34,22 +34,17 @@ impl Bundle {
         if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
             return Err(Failure::new(format!("cannot {action}: it is longer than 16 MiB")));
         }
-        let spec: Spec = serde_json::from_slice(&text).doing(&action)?;
+        let mut spec: Spec = serde_json::from_slice(&text).doing(&action)?;
         let version = spec.version();
         if !(version == "1.0" || version.starts_with("1.")) {
             let what = format!("ociVersion {version:?}: 1.0.0 and later versions 1 are supported");
             return Err(Failure::new(format!("cannot use {}: {what}", config.display())));
         }
-        sandbar_runtime::check(&spec).map_err(|error| {
+        let refused = |error: sandbar_runtime::Error| {
             Failure::new(format!("cannot use {}: {}", config.display(), error.one_line()))
-        })?;
-        let Some(root) = spec.root() else {
-            return Err(Failure::new(format!(
-                "cannot use {}: root: it is needed",
-                config.display()
-            )));
         };
-        let rootfs = path.join(root.path());
+        let rootfs = sandbar_runtime::anchor(&mut spec, &path).map_err(refused)?;
+        sandbar_runtime::check(&spec).map_err(refused)?;
         let rootfs = rootfs.canonicalize().doing(format!("use root.path {}", rootfs.display()))?;
         if !rootfs.is_dir() {
             return Err(Failure::new(format!("root.path {}: not a directory", rootfs.display())));

@@ -44,7 +44,7 @@ impl Place {
     }
 
     pub(super) fn cgroup(&self) -> Result<Cgroup> {
-        let action = || format!("use the cgroup {}", self.path);
+        let action = || format!("use linux.cgroupsPath {}", self.path);
         Hierarchy::detect().doing(action())?.place(&self.path, &self.own).doing(action())
     }
 }

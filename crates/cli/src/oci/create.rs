@@ -102,8 +102,9 @@ fn make(
     let hooks = Hooks::of(&bundle.spec);
     let program = program(&bundle.spec);
     let terminal = bundle.has_terminal();
+    let pid_namespace = Asked::of(&bundle.spec)?;
     let placement = Placement {
-        pid_namespace: pid_namespace(&bundle.spec),
+        pid_namespace: pid_namespace.placement(),
         into_cgroup: entry.clone_into.as_ref().map(AsFd::as_fd),
         cgroup_tasks: entry.tasks.iter().map(AsFd::as_fd).collect(),
     };
@@ -162,10 +163,38 @@ fn program(spec: &Spec) -> String {
     arguments.and_then(<[String]>::first).cloned().unwrap_or_default()
 }
 
-fn pid_namespace(spec: &Spec) -> PidNamespace<'static> {
-    let list = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref());
-    let new = list.unwrap_or_default().iter().any(|it| it.typ() == LinuxNamespaceType::Pid);
-    if new { PidNamespace::New } else { PidNamespace::Inherited }
+/// The PID namespace that a specification asks for.
+enum Asked {
+    Inherited,
+    New,
+    NewInUserNamespace,
+    At(OwnedFd),
+}
+
+impl Asked {
+    fn of(spec: &Spec) -> Result<Self> {
+        let list = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref());
+        let of = |kind| list.unwrap_or_default().iter().find(|it| it.typ() == kind);
+        let Some(asked) = of(LinuxNamespaceType::Pid) else { return Ok(Self::Inherited) };
+        if let Some(path) = asked.path() {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+            let action = || format!("use linux.namespaces pid {}", path.display());
+            return rustix::fs::open(path, flags, Mode::empty()).doing(action()).map(Self::At);
+        }
+        Ok(match of(LinuxNamespaceType::User) {
+            Some(_) => Self::NewInUserNamespace,
+            None => Self::New,
+        })
+    }
+
+    fn placement(&self) -> PidNamespace<'_> {
+        match self {
+            Self::Inherited => PidNamespace::Inherited,
+            Self::New => PidNamespace::New,
+            Self::NewInUserNamespace => PidNamespace::NewInUserNamespace,
+            Self::At(file) => PidNamespace::At(file.as_fd()),
+        }
+    }
 }
 
 /// A FIFO that is open on both sides, so that neither waits for the other.

@@ -69,6 +69,10 @@ pub(super) fn remove(directory: &Directory, record: &Record) -> Result<()> {
     if let Some(process) = record.process.and_then(super::record::Process::pidfd) {
         let action = || format!("end container {}", directory.id());
         pidfd_send_signal(&process, Signal::KILL).doing(action())?;
+        // What stands still does not end.
+        if cgroups::is_frozen(record) {
+            cgroups::required(record)?.thaw().doing(action())?;
+        }
         if !ends(&process, cgroups::PATIENCE)? {
             return Err(Failure::new(format!("cannot {}: it does not end", action())));
         }
