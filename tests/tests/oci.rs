@@ -344,7 +344,7 @@ fn what_is_wrong_is_refused_before_anything_is_made(node: &Node) {
         ("/ociVersion", json!("2.0.0"), ["ociVersion", "2.0.0"]),
         ("/root/path", json!("nowhere"), ["root.path", "nowhere"]),
         ("/linux/cgroupsPath", json!("/a/../../b"), ["cgroupsPath", ".."]),
-        ("/process/args", json!("true"), ["config.json", "args"]),
+        ("/process/args", json!("true"), ["config.json", "process.args"]),
     ]
     .into_iter()
     .enumerate()

@@ -34,7 +34,11 @@ impl Bundle {
         if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
             return Err(Failure::new(format!("cannot {action}: it is longer than 16 MiB")));
         }
-        let mut spec: Spec = serde_json::from_slice(&text).doing(&action)?;
+        let mut json = serde_json::Deserializer::from_slice(&text);
+        let mut spec: Spec = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let (field, why) = (error.path().to_string(), error.into_inner());
+            Failure::new(format!("cannot use {}: {field}: {why}", config.display()))
+        })?;
         let version = spec.version();
         if !(version == "1.0" || version.starts_with("1.")) {
             let what = format!("ociVersion {version:?}: 1.0.0 and later versions 1 are supported");
