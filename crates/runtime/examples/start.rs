@@ -59,6 +59,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
             stdio,
             seccomp: false,
             state: None,
+            pivot: true,
             gate: None,
             preserved_descriptors: 0,
         })

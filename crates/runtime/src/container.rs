@@ -36,6 +36,9 @@ pub struct Container {
     pub stdio: Stdio,
     /// The built-in seccomp profile where `spec` has none (`linux.seccomp`).
     pub seccomp: bool,
+    /// Whether its root is put in place of the host's by pivot_root(2), which can't be where the host's is that of an
+    /// initramfs; else it covers the host's, which a process with the right privileges may uncover.
+    pub pivot: bool,
     /// Lets its starter act between its creation and its program.
     pub gate: Option<Gate>,
     /// How many descriptors from 3 on are the program's too.
@@ -129,7 +132,11 @@ impl Container {
             .step(|| format!("make the working directory {}", directory.display()))?;
         self.restrict(root)?;
         let prepared = self.gate.as_ref().map(|gate| gate.prepared(reporter)).transpose()?;
-        rootfs::pivot(root)?;
+        if self.pivot {
+            rootfs::pivot(root)?;
+        } else {
+            rootfs::cover(root, &self.mount_point)?;
+        }
         rootfs::propagate_root(linux.and_then(|linux| linux.rootfs_propagation().as_deref()))?;
         if let Some(personality) = linux.and_then(|linux| linux.personality().as_ref()) {
             let domain = personality.domain();

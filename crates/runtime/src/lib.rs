@@ -48,6 +48,7 @@ pub use container::Container;
 pub use error::{Error, Kind};
 pub use gate::Gate;
 pub use hooks::run_hooks;
+pub use mount_options::MOUNT_OPTIONS;
 pub use process::{Process, Stdio};
 pub use rootfs::Rootfs;
 pub use starting::{Event, PidNamespace, Placement, Starting, start, start_in};

@@ -32,6 +32,57 @@ pub(crate) enum Bind {
     Tree,
 }
 
+/// The options that have a meaning whatever the file system is; each of the attributes and kinds of propagation
+/// with an `r` before it holds for all mounts below, too.
+pub const MOUNT_OPTIONS: [&str; 46] = [
+    "async",
+    "atime",
+    "bind",
+    "defaults",
+    "dev",
+    "diratime",
+    "exec",
+    "idmap",
+    "loud",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "noiversion",
+    "nolazytime",
+    "nomand",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "nosymfollow",
+    "private",
+    "rbind",
+    "relatime",
+    "ridmap",
+    "rnoatime",
+    "rnodev",
+    "rnodiratime",
+    "rnoexec",
+    "rnosuid",
+    "rnosymfollow",
+    "ro",
+    "rprivate",
+    "rro",
+    "rrw",
+    "rshared",
+    "rslave",
+    "runbindable",
+    "rw",
+    "shared",
+    "silent",
+    "slave",
+    "strictatime",
+    "suid",
+    "symfollow",
+    "tmpcopyup",
+    "unbindable",
+];
+
 /// How much of a tree shows mapped owners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mapped {
@@ -178,6 +229,14 @@ mod tests {
         mount.set_typ(Some(kind.to_owned()));
         mount.set_options(Some(options.iter().map(|&option| option.to_owned()).collect()));
         MountOptions::of(&mount)
+    }
+
+    #[test]
+    fn each_option_that_is_told_of_is_known() {
+        for option in MOUNT_OPTIONS {
+            let read = read_as("tmpfs", &[option]).unwrap();
+            assert!(read.data.is_empty(), "{option} goes to the file system");
+        }
     }
 
     #[test]

@@ -31,7 +31,11 @@ pub(crate) fn find(arguments: &[String], environment: &Environment) -> Result<CS
         return Err(Error::new(Kind::InvalidSpec, "process.args: a program is needed"));
     };
     if name.contains('/') {
-        return c_string(name);
+        let path = c_string(name)?;
+        return match executable(&path) {
+            Ok(()) => Ok(path),
+            Err(errno) => Err(refusal(&path, errno)),
+        };
     }
     let mut refused = None;
     for directory in environment.path.split(':') {
@@ -39,12 +43,12 @@ pub(crate) fn find(arguments: &[String], environment: &Environment) -> Result<CS
         let candidate = c_string(&format!("{directory}/{name}"))?;
         match executable(&candidate) {
             Ok(()) => return Ok(candidate),
-            Err(Errno::ACCESS | Errno::ISDIR) => refused = Some(candidate),
+            Err(errno @ (Errno::ACCESS | Errno::ISDIR)) => refused = Some((candidate, errno)),
             Err(_) => {}
         }
     }
     match refused {
-        Some(path) => Ok(path),
+        Some((path, errno)) => Err(refusal(&path, errno)),
         None => {
             let message = format!("'{name}' is not in the container's PATH ({})", environment.path);
             Err(Error::new(Kind::CommandNotFound, message))
@@ -58,7 +62,11 @@ fn executable(path: &CStr) -> Result<(), Errno> {
     if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory {
         return Err(Errno::ISDIR);
     }
-    rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
+    match rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {
+        // A seccomp filter that knows no faccessat2(2): execve will tell.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(()),
+        asked => asked,
+    }
 }
 
 /// Becomes the program; returns why it did not.
@@ -70,7 +78,11 @@ pub(crate) fn execute(program: &CStr, arguments: &[String], environment: &Enviro
             Err(error) => return error,
         }
     }
-    let errno = sandbar_sys::execute(program, &list, &environment.variables);
+    refusal(program, sandbar_sys::execute(program, &list, &environment.variables))
+}
+
+/// Why `program` is not executed.
+fn refusal(program: &CStr, errno: Errno) -> Error {
     let path = program.to_string_lossy();
     let (kind, message) = match errno {
         Errno::NOENT if rustix::fs::stat(program).is_ok() => (

@@ -219,3 +219,24 @@ pub(crate) fn pivot(root: &Root) -> Result<(), Error> {
     rustix::process::chdir("/").during("chdir", || "/".into())?;
     Ok(())
 }
+
+/// The same where the old root can't be put off: that of an initramfs (`--no-pivot`). The new root is moved onto it;
+/// what the container could still reach of the host's kernel by a mount that shows all of it, is unmounted before.
+pub(crate) fn cover(root: &Root, place: &Path) -> Result<(), Error> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")
+        .during("read", || "/proc/self/mountinfo".into())?;
+    for line in mounts.lines().rev() {
+        let mut fields = line.split(' ');
+        let point = fields.nth(4).unwrap_or_default();
+        let kind = fields.skip_while(|field| *field != "-").nth(1).unwrap_or_default();
+        if matches!(kind, "proc" | "sysfs") && !Path::new(point).starts_with(place) {
+            rustix::mount::unmount(point, UnmountFlags::DETACH)
+                .during("umount2", || point.to_owned())?;
+        }
+    }
+    rustix::process::fchdir(root).during("fchdir", || "the root filesystem".into())?;
+    rustix::mount::mount_move(".", "/").during("mount", || "the root filesystem onto /".into())?;
+    rustix::process::chroot(".").during("chroot", || ".".into())?;
+    rustix::process::chdir("/").during("chdir", || "/".into())?;
+    Ok(())
+}

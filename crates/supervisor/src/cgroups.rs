@@ -1,6 +1,8 @@
 //! Which cgroup is whose.
 
-use sandbar_cgroup::{Ceiling, CgroupPath, CpuQuota, Limits, Pids, Result};
+use sandbar_cgroup::{
+    Ceiling, CgroupPath, Controller, CpuQuota, DeviceList, Hierarchy, Limits, Pids, Result,
+};
 use sandbar_spec::{ContainerId, PodId};
 
 /// The cgroup above all of Sandbar's.
@@ -33,9 +35,14 @@ pub fn container_cgroup(pod: &PodId, container: &ContainerId) -> Result<CgroupPa
     pod_cgroup(pod)?.join(container.as_str())
 }
 
-/// A container's limits as cgroups have them.
-pub(crate) fn limits(asked: &sandbar_spec::Limits) -> Result<Limits> {
+/// A container's limits as cgroups have them, and the devices that every container may use.
+pub(crate) fn limits(hierarchy: &Hierarchy, asked: &sandbar_spec::Limits) -> Result<Limits> {
+    let mut devices = DeviceList::default();
+    devices.allow_usual()?;
+    // Without the controller a container still has no nodes of other devices, and none it makes is one.
+    let has_devices = hierarchy.controllers()?.contains(Controller::Devices);
     Ok(Limits {
+        devices: has_devices.then_some(devices),
         memory: asked.memory.map(|bytes| Ceiling::At(bytes.0)),
         memory_swap: asked.memory_swap.map(|bytes| Ceiling::At(bytes.0)),
         cpu_quota: asked.nano_cpus.map(CpuQuota::from_nanocpus).transpose()?,

@@ -102,7 +102,8 @@ impl Supervisor {
                 let path = cgroups::container_cgroup(&self.config.id, id)?;
                 // Of a start that was cut short together with the supervisor that made it.
                 self.clear_cgroup(id);
-                let created = hierarchy.create(&path, &cgroups::limits(&config.limits)?)?;
+                let created =
+                    hierarchy.create(&path, &cgroups::limits(hierarchy, &config.limits)?)?;
                 told.extend(created.told.iter().map(ToString::to_string));
                 Some(created.cgroup.entry()?)
             }
@@ -392,6 +393,7 @@ fn prepare(
         mount_point: directory.mount_point(),
         stdio,
         seccomp: true,
+        pivot: true,
         gate: None,
         preserved_descriptors: 0,
         state: Some(state),

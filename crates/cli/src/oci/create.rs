@@ -120,6 +120,7 @@ fn make(
         stdio: stdio(terminal)?,
         seccomp: false,
         state: Some(record.state(ContainerState::Creating)),
+        pivot: !options.no_pivot,
         gate: Some(gate),
         preserved_descriptors: options.process.preserve_fds,
     };

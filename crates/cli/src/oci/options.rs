@@ -13,6 +13,9 @@ pub(super) struct Creation {
     pub(super) bundle: PathBuf,
     #[command(flatten)]
     pub(super) process: ProcessOptions,
+    /// Cover the host's root and do not leave it
+    #[arg(long)]
+    pub(super) no_pivot: bool,
     /// Keep the session keyring; there is no other
     #[arg(long)]
     pub(super) no_new_keyring: bool,
