@@ -15,6 +15,10 @@ pub enum Need {
     Setsid,
     /// Perl, with Debian's perl-base.
     Perl,
+    /// Podman, crun and what Debian's Podman needs for them.
+    Podman,
+    /// containerd and its `ctr`.
+    Containerd,
     /// The cgroup controller for memory.
     MemoryController,
     /// The cgroup controller for numbers of processes.
@@ -47,6 +51,8 @@ impl Need {
             Self::Blog => crate::node::beside_sandbar("blog").exists(),
             Self::Setsid => runs("setsid", &["--version"]),
             Self::Perl => runs("perl", &["-MSocket", "-e", "1"]),
+            Self::Podman => runs("podman", &["--version"]),
+            Self::Containerd => runs("containerd", &["--version"]),
             Self::MemoryController => has_controller("memory"),
             Self::PidsController => has_controller("pids"),
             Self::CpuController => has_controller("cpu"),
@@ -59,6 +65,8 @@ impl Need {
             Self::Blog => "it needs examples/blog: cargo build -p blog first",
             Self::Setsid => "it needs setsid (util-linux)",
             Self::Perl => "it needs perl",
+            Self::Podman => "it needs podman",
+            Self::Containerd => "it needs containerd",
             Self::MemoryController => "it needs the cgroup controller 'memory'",
             Self::PidsController => "it needs the cgroup controller 'pids'",
             Self::CpuController => "it needs the cgroup controller 'cpu'",

@@ -21,13 +21,17 @@ use step::{Outcome, Step};
 use summary::Summary;
 
 /// What real-kernel tests run.
-const PACKAGES: [Package; 6] = [
+const PACKAGES: [Package; 10] = [
     Package::BUSYBOX,
     Package::NGINX,
     Package::NFTABLES,
     Package::IPROUTE,
     Package::PROCPS,
     Package::UTIL_LINUX,
+    Package::PODMAN,
+    Package::NETAVARK,
+    Package::CATATONIT,
+    Package::CONTAINERD,
 ];
 
 /// How it was asked for.
