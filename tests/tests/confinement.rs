@@ -16,6 +16,7 @@ tests! {
     row_23_kernel_settings_are_not_written,
     row_32_each_of_fifty_sees_its_own_environment_alone,
     devices_are_the_usual_ones,
+    row_28_a_device_that_is_made_is_not_opened,
     the_hosts_memory_and_keys_are_out_of_reach,
     pause_has_nothing_to_lose,
 }
@@ -277,6 +278,15 @@ fn row_32_each_of_fifty_sees_its_own_environment_alone(node: &Node) {
             });
         }
     });
+}
+
+fn row_28_a_device_that_is_made_is_not_opened(node: &Node) {
+    node.has_busybox();
+    // FUSE, which anybody may open who has a node of it; in the one place where nodes count.
+    let script = "mknod /dev/k c 10 229 && mknod /dev/n c 1 3 && : > /dev/n && : < /dev/k";
+    let run = node.says("run --rm --net none --cap-add MKNOD busybox sh -c").with([script]);
+    let output = run.code(1);
+    assert!(output.stderr().contains("/dev/k: Operation not permitted"), "{output}");
 }
 
 fn devices_are_the_usual_ones(node: &Node) {

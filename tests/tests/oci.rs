@@ -25,6 +25,11 @@ tests! {
     row_22_ids_are_of_one_grammar,
     row_2_the_program_is_run_from_a_read_only_copy,
     row_32_no_container_sees_anothers_environment,
+    row_28_an_empty_device_list_denies,
+    limits_are_set_shown_and_changed [MemoryController, PidsController],
+    a_container_starts_in_half_a_mebibyte [MemoryController],
+    a_root_that_covers_the_hosts,
+    features_are_told,
     a_create_that_is_killed_can_be_deleted,
     ps_and_list_show_what_there_is,
 }
@@ -444,4 +449,84 @@ fn ps_and_list_show_what_there_is(node: &Node) {
     node.says("oci delete --force a").ok();
     node.says("oci delete --force b").ok();
     assert_eq!(node.says("oci list -q").ok(), "");
+}
+
+fn row_28_an_empty_device_list_denies(node: &Node) {
+    let all = json!(["CAP_MKNOD", "CAP_DAC_OVERRIDE"]);
+    let sets = json!({ "bounding": all, "permitted": all, "effective": all });
+    let bundle = Bundle::new(node, "b").with("/process/capabilities", sets);
+    // FUSE, which anybody may open who has a node of it, and the null device.
+    let script = "mknod /dev/k c 10 229 && mknod /dev/n c 1 3 && : > /dev/n && : < /dev/k";
+    let bundle = bundle.program(&["sh", "-c", script]);
+    let refused = |bundle: &Bundle| {
+        let output = run(node, bundle, "a").code(1);
+        assert!(output.stderr().contains("/dev/k: Operation not permitted"), "{output}");
+    };
+    refused(&bundle.with("/linux/resources", json!({})));
+    let bundle = Bundle::new(node, "c").with(
+        "/process/capabilities",
+        json!({ "bounding": all, "permitted": all, "effective": all }),
+    );
+    let bundle = bundle.program(&["sh", "-c", script]);
+    refused(&bundle);
+    let bundle = bundle.with("/linux/resources", json!({ "devices": [] }));
+    refused(&bundle);
+    let bundle = bundle
+        .with("/linux/resources", json!({ "devices": [{ "allow": false, "access": "rwm" }] }));
+    refused(&bundle);
+    let fuse = json!({ "allow": true, "type": "c", "major": 10, "minor": 229, "access": "r" });
+    // A kernel may have none.
+    let output =
+        run(node, &bundle.with("/linux/resources", json!({ "devices": [fuse] })), "a").run();
+    assert!(!output.stderr().contains("not permitted"), "{output}");
+}
+
+fn limits_are_set_shown_and_changed(node: &Node) {
+    let limits = json!({ "memory": { "limit": 64 << 20 }, "pids": { "limit": 20 } });
+    let bundle = Bundle::new(node, "b").with("/linux/resources", limits);
+    create(node, &bundle, "a");
+    node.says("oci start a").ok();
+    let stats = || -> Value {
+        serde_json::from_str(&node.says("oci events --stats a").ok()).expect("JSON")
+    };
+    let shown = stats();
+    assert_eq!((&shown["type"], &shown["id"]), (&json!("stats"), &json!("a")));
+    assert_eq!(shown["data"]["memory"]["usage"]["limit"], 64 << 20);
+    assert_eq!(shown["data"]["pids"], json!({ "current": 1, "limit": 20 }));
+    assert!(shown["data"]["cpu"]["usage"]["total"].as_u64() > Some(0), "{shown}");
+    node.says("oci update --memory 32m --pids-limit 10 a").ok();
+    assert_eq!(stats()["data"]["memory"]["usage"]["limit"], 32 << 20);
+    assert_eq!(stats()["data"]["pids"]["limit"], 10);
+    node.says("oci update --resources - a").input(r#"{ "pids": { "limit": 5 } }"#).ok();
+    assert_eq!(stats()["data"]["pids"]["limit"], 5);
+    assert_eq!(stats()["data"]["memory"]["usage"]["limit"], 32 << 20, "the rest stays");
+    let forks = "for i in 1 2 3 4 5 6 7 8; do sleep 9 >/dev/null 2>&1 & done";
+    assert!(node.says("oci exec a sh -c").with([forks]).run().stderr().contains("fork"));
+    node.says("oci update --memory lots a").code(2);
+    node.says("oci delete --force a").ok();
+    node.says("oci update --pids-limit 5 a").refused(1, &["does not exist"]);
+}
+
+fn a_container_starts_in_half_a_mebibyte(node: &Node) {
+    let limits = json!({ "memory": { "limit": 512 << 10 } });
+    let bundle = Bundle::new(node, "b").with("/linux/resources", limits);
+    assert_eq!(run(node, &bundle.program(&["echo", "small"]), "a").ok(), "small\n");
+}
+
+fn a_root_that_covers_the_hosts(node: &Node) {
+    let bundle = Bundle::new(node, "b").program(&["sh", "-c", "ls /; ls /proc/1/root/"]);
+    let output = node.says("oci run --no-pivot --bundle").with([bundle.path()]).with(["a"]).ok();
+    assert!(output.contains("bin\n") && !output.contains("lib64"), "{output}");
+    assert_eq!(left_behind(), [""; 0]);
+}
+
+fn features_are_told(node: &Node) {
+    let features: Value = serde_json::from_str(&node.says("oci features").ok()).expect("JSON");
+    assert_eq!(features["ociVersionMin"], "1.0.0");
+    for (list, word) in
+        [("/hooks", "startContainer"), ("/mountOptions", "rro"), ("/linux/namespaces", "time")]
+    {
+        let list = features.pointer(list).and_then(Value::as_array).expect(list);
+        assert!(list.contains(&json!(word)), "{word}");
+    }
 }
