@@ -34,7 +34,7 @@ struct Runtime {
 impl Runtime {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(self.words).args(words).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(self.words).args(words).stdin(Stdio::null());
         command
     }
 
@@ -43,7 +43,7 @@ impl Runtime {
         // Not a pipe, which a container would keep open.
         let messages = tempfile::tempfile()?;
         let mut command = self.command(words);
-        command.stderr(messages.try_clone()?);
+        command.stdout(Stdio::null()).stderr(messages.try_clone()?);
         let start = Instant::now();
         let status = command.status().with_context(|| shell::line(&command))?;
         let took = start.elapsed();
@@ -147,7 +147,8 @@ fn state(runtime: &Runtime) -> Result<String> {
 
 /// The most memory that the process which runs a container had, in KiB (`VmHWM`, proc_pid_status(5)).
 fn peak(runtime: &Runtime, bundle: &Bundle) -> Result<f64> {
-    let mut child = runtime.command(&["run", "--bundle", &bundle.path, "peak"]).spawn()?;
+    let mut command = runtime.command(&["run", "--bundle", &bundle.path, "peak"]);
+    let mut child = command.stdout(Stdio::null()).spawn()?;
     sleep(Duration::from_millis(300));
     let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
     child.wait()?;

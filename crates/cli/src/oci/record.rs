@@ -120,7 +120,7 @@ impl Directory {
     pub(super) fn spec(&self) -> Result<Spec> {
         let path = self.config();
         let text = fs::read(&path).doing(format!("read {}", path.display()))?;
-        serde_json::from_slice(&text).doing(format!("read {}", path.display()))
+        super::bundle::parse(&path, &text)
     }
 
     /// What is recorded.
