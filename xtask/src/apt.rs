@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
 
 use crate::shell;
@@ -24,6 +24,9 @@ impl Package {
     pub(crate) const IPROUTE: Self = Self { name: "iproute2", program: "ip" };
     pub(crate) const PROCPS: Self = Self { name: "procps", program: "ps" };
     pub(crate) const UTIL_LINUX: Self = Self { name: "util-linux", program: "unshare" };
+    pub(crate) const QEMU: Self = Self { name: "qemu-system-x86", program: "qemu-system-x86_64" };
+    pub(crate) const KMOD: Self = Self { name: "kmod", program: "depmod" };
+    pub(crate) const XZ: Self = Self { name: "xz-utils", program: "xz" };
     pub(crate) const PODMAN: Self = Self { name: "podman", program: "podman" };
     pub(crate) const CRUN: Self = Self { name: "crun", program: "crun" };
     pub(crate) const RUNC: Self = Self { name: "runc", program: "runc" };
@@ -39,7 +42,7 @@ impl Package {
 }
 
 /// Where a program is, in the usual folders or those of `PATH`.
-pub(crate) fn program(name: &str) -> Option<std::path::PathBuf> {
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/podman"];
     std::env::split_paths(&path)
@@ -81,6 +84,16 @@ pub(crate) fn install(packages: &[Package]) -> Result<()> {
         println!("note: since the installation something new listens: {}", new.join(", "));
     }
     Ok(())
+}
+
+/// Fetches a package's archive into an empty directory, and installs nothing.
+pub(crate) fn download(package: &str, into: &Path) -> Result<PathBuf> {
+    let mut download = apt_get();
+    // As root: the user that apt fetches as can't write there.
+    download.args(["-o", "APT::Sandbox::User=root", "download", package]).current_dir(into);
+    shell::show_and_run(&mut download)?;
+    let entry = fs::read_dir(into)?.next().with_context(|| format!("apt-get left no {package}"))?;
+    Ok(entry?.path())
 }
 
 /// An apt-get that asks nothing and whose packages start nothing: for them the machine is in single-user mode

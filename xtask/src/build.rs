@@ -25,9 +25,13 @@ pub(crate) fn cargo() -> Command {
 
 /// Builds `sandbar` and `blog` as they are released, and returns where they are, by name.
 pub(crate) fn release() -> Result<BTreeMap<String, PathBuf>> {
-    let packages = ["--package", "sandbar", "--package", "blog"];
+    built(&["build", "--release", "--package", "sandbar", "--package", "blog"])
+}
+
+/// Has cargo build something, and returns where the executables are, by name.
+pub(crate) fn built(arguments: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     let mut command = cargo();
-    command.args(["build", "--release"]).args(packages);
+    command.args(arguments);
     shell::show(&shell::line(&command));
     let output = command
         .arg("--message-format=json-render-diagnostics")

@@ -6,6 +6,7 @@ mod apt;
 mod bench;
 mod build;
 mod demo;
+mod guest;
 mod node;
 mod rootfs;
 mod shell;
@@ -23,8 +24,10 @@ The project's chores.
 
 Usage: cargo xtask CHORE
 
-  test [--fast]         run every test, installing with apt what they need;
-                        --fast: format, clippy and unit tests alone
+  test [--fast | --cgroup2]
+                        run every test, installing with apt what they need;
+                        --fast: format, clippy and unit tests alone,
+                        --cgroup2: tests in a guest with cgroup v2 alone
   demo [--keep] [--root DIR]
                         run the classic pod and fetch a page through it;
                         --keep: leave it running, --root: keep its images there

@@ -3,6 +3,7 @@
 //! One profile and one set of features throughout, so that nothing is compiled twice without need: every selection
 //! of packages is the whole workspace, and every one but clippy's and the documentation's includes the tests'.
 
+mod cgroup2;
 mod deny;
 mod step;
 mod summary;
@@ -41,6 +42,8 @@ pub(crate) enum Options {
     Full,
     /// What tells most in least time, and neither needs root nor installs anything but Rust's own tools.
     Fast,
+    /// Those that depend on cgroups, in a guest with cgroup v2.
+    Cgroup2,
 }
 
 impl Options {
@@ -49,6 +52,7 @@ impl Options {
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("fast") => options = Self::Fast,
+                Arg::Long("cgroup2") => options = Self::Cgroup2,
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -65,6 +69,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
             all()
         }
         Options::Fast => vec![format(), clippy(), unit()],
+        Options::Cgroup2 => vec![build(), cgroup2()],
     };
     let mut summary = Summary::default();
     for step in steps {
@@ -96,6 +101,7 @@ fn all() -> Vec<Step> {
         unit(),
         Step::tests("documentation tests", &["--doc"]),
         Step::tests("real-kernel tests", &["--test", "*"]),
+        cgroup2(),
     ]
 }
 
@@ -121,6 +127,10 @@ fn build() -> Step {
 fn unit() -> Step {
     // By name, as `--bins` would also build a test harness for pause, which can't have one.
     Step::tests("unit tests", &["--lib", "--bin", "sandbar", "--bin", "xtask", "--bin", "blog"])
+}
+
+fn cgroup2() -> Step {
+    Step::counted("cgroup v2 tests", cgroup2::run)
 }
 
 /// Rust's formatter and linter, which the least installation of Rust comes without.

@@ -32,6 +32,8 @@ enum Work {
     /// A command that runs tests, which are counted.
     Tests(Command),
     Function(fn() -> Outcome),
+    /// A function that runs tests, which it counts.
+    Counted(fn(&mut Tally) -> Outcome),
 }
 
 /// A step.
@@ -45,6 +47,11 @@ impl Step {
     /// What a function does.
     pub(crate) fn new(name: &'static str, work: fn() -> Outcome) -> Self {
         Self { name, work: Work::Function(work) }
+    }
+
+    /// What a function does that runs tests.
+    pub(crate) fn counted(name: &'static str, work: fn(&mut Tally) -> Outcome) -> Self {
+        Self { name, work: Work::Counted(work) }
     }
 
     /// What cargo does.
@@ -69,6 +76,7 @@ impl Step {
             Work::Command(mut command) => shell::show_and_run(&mut command).into(),
             Work::Tests(mut command) => run_tests(&mut command, &mut tally).into(),
             Work::Function(function) => function(),
+            Work::Counted(function) => function(&mut tally),
         };
         (outcome, tally, start.elapsed())
     }
