@@ -1,7 +1,8 @@
 //! A Linux of its own for a job: a virtual machine with Debian's kernel, a pure cgroup v2 hierarchy with every
 //! controller, and this machine's root filesystem, read-only below what the guest writes into its own memory.
 //!
-//! Nothing of the job reaches this machine but what it prints and its exit status, and nothing outlives this program.
+//! Nothing of the job reaches this machine but what it prints and its exit status, and no process outlives this
+//! program. What the machine is made of is in `target/guest`, with what the last guest's kernel said.
 
 mod archive;
 mod kernel;
@@ -58,10 +59,10 @@ pub(crate) fn run(
     within: Duration,
     mut line: impl FnMut(&str),
 ) -> Result<i32> {
-    let files = tempfile::Builder::new().prefix("guest-").tempdir()?;
-    let path = |name: &str| files.path().join(name);
+    let path = |name: &str| kernel.room().join(name);
     fs::write(path("initramfs"), initramfs(kernel, job)?).context("can't write the initramfs")?;
-    let mut machine = machine(kernel, files.path(), within);
+    fs::write(path("status"), "").context("can't write the status")?;
+    let mut machine = machine(kernel, kernel.room(), within);
     shell::show(&shell::line(&machine));
     let mut running = machine
         .stdin(Stdio::null())

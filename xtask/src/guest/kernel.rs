@@ -1,6 +1,6 @@
 //! The guest's kernel: Debian's, unpacked below `target/` and not installed.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,25 +28,41 @@ const WANTED: [&str; 9] = [
 /// A kernel with its modules.
 #[derive(Debug)]
 pub(crate) struct Kernel {
+    room: PathBuf,
     directory: PathBuf,
     version: String,
+    /// Held for as long as the room is used.
+    _lock: File,
 }
 
 impl Kernel {
     /// The one that was unpacked before, or else Debian's newest, fetched. Without its directory it is fetched anew.
     pub(crate) fn obtain() -> Result<Self> {
-        let cache = workspace().join("target/guest");
-        let directory = cache.join("kernel");
+        let room = workspace().join("target/guest");
+        let shown = room.display();
+        fs::create_dir_all(&room).with_context(|| format!("can't create {shown}"))?;
+        let lock =
+            File::create(room.join("lock")).with_context(|| format!("can't lock {shown}"))?;
+        lock.lock().with_context(|| format!("can't lock {shown}"))?;
+        let directory = room.join("kernel");
         if !directory.is_dir() {
-            fs::create_dir_all(&cache)
-                .with_context(|| format!("can't create {}", cache.display()))?;
-            let new = tempfile::Builder::new().prefix("new-").tempdir_in(&cache)?;
-            unpack(&fetch(new.path())?, &new.path().join("kernel"))?;
-            fs::rename(new.path().join("kernel"), &directory)
-                .with_context(|| format!("can't create {}", directory.display()))?;
+            let new = room.join("new");
+            if new.exists() {
+                fs::remove_dir_all(&new).with_context(|| format!("can't empty {shown}"))?;
+            }
+            fs::create_dir(&new).with_context(|| format!("can't write into {shown}"))?;
+            unpack(&fetch(&new)?, &new.join("kernel"))?;
+            fs::rename(new.join("kernel"), &directory)
+                .and_then(|()| fs::remove_dir_all(&new))
+                .with_context(|| format!("can't write into {shown}"))?;
         }
         let version = version(&directory)?;
-        Ok(Self { directory, version })
+        Ok(Self { room, directory, version, _lock: lock })
+    }
+
+    /// Where a machine with this kernel has its files. There is one machine at a time.
+    pub(crate) fn room(&self) -> &Path {
+        &self.room
     }
 
     /// The file that a machine starts.
