@@ -27,7 +27,7 @@ const FILES: [(&str, &str); 10] = [
     ("pods", ""),
     ("shared_pid", "--skip twenty_thousand_orphans"),
     ("supervisor_killed", "--skip killed_at_any_moment_of_a_start"),
-    ("confinement", "--skip row_32_each_of_fifty"),
+    ("confinement", ""),
     ("leftovers", "--skip thirty_pods_at_once"),
     ("oci", "--skip row_32_no_container_sees"),
     ("security_rows", "--skip row_7_a_target_that_is_raced"),
