@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::{Node, Rootfs};
+use crate::{Command, Node, Process, Rootfs, SOON, until};
 
 /// A bundle in the test's directory: busybox, with no terminal, doing nothing for long.
 #[derive(Debug)]
@@ -77,7 +77,46 @@ impl Bundle {
         self.path.join("rootfs").join(path)
     }
 
+    /// Runs it as the container `id`.
+    #[must_use]
+    pub fn run(&self, node: &Node, id: &str) -> Command {
+        node.says("oci run --bundle").with([&self.path]).with([id])
+    }
+
+    /// Creates the container `id` of it; its first process.
+    ///
+    /// # Panics
+    /// If that fails.
+    #[track_caller]
+    pub fn create(&self, node: &Node, id: &str) -> Process {
+        let file = node.path("pid");
+        let command = node.says("oci create --pid-file").with([&file]).with(["--bundle"]);
+        // Nobody reads what a container that stays prints.
+        command.with([&self.path]).with([id]).detached().ok();
+        let number = fs::read_to_string(file).expect("a pid file");
+        Process::of(number.parse().expect("a number"))
+    }
+
     fn write(&self) {
         fs::write(self.path.join("config.json"), self.spec.to_string()).expect("config.json");
+    }
+}
+
+impl Node {
+    /// What `oci state` says of a container.
+    ///
+    /// # Panics
+    /// If that is not JSON.
+    #[track_caller]
+    #[must_use]
+    pub fn oci_state(&self, id: &str) -> Value {
+        serde_json::from_str(&self.says("oci state").with([id]).ok()).expect("JSON")
+    }
+
+    /// Waits until a container of `oci` is in a state.
+    #[track_caller]
+    pub fn oci_becomes(&self, id: &str, status: &str) {
+        let look = || (self.oci_state(id)["status"] == status).then_some(());
+        until(&format!("that {id} is {status}"), SOON, look);
     }
 }

@@ -19,7 +19,7 @@ use crate::{build, shell};
 
 /// The files of tests, each with its arguments. Those that are left out say nothing of cgroups. Of the others some
 /// tests need a machine of a usual speed, as they do something very often or many times at once.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 11] = [
     // crates/cgroup's.
     ("kernel", ""),
     ("limits", ""),
@@ -29,7 +29,8 @@ const FILES: [(&str, &str); 10] = [
     ("supervisor_killed", "--skip killed_at_any_moment_of_a_start"),
     ("confinement", ""),
     ("leftovers", "--skip thirty_pods_at_once"),
-    ("oci", "--skip row_32_no_container_sees"),
+    ("oci", ""),
+    ("oci_bundles", ""),
     ("security_rows", "--skip row_7_a_target_that_is_raced"),
 ];
 
