@@ -1,7 +1,7 @@
 //! Which cgroup is whose.
 
 use sandbar_cgroup::{
-    Ceiling, CgroupPath, Controller, CpuQuota, DeviceList, Hierarchy, Limits, Pids, Result,
+    Ceiling, CgroupPath, Controller, CpuQuota, DeviceList, Hierarchy, Limits, Pids, Result, Version,
 };
 use sandbar_spec::{ContainerId, PodId};
 
@@ -39,8 +39,9 @@ pub fn container_cgroup(pod: &PodId, container: &ContainerId) -> Result<CgroupPa
 pub(crate) fn limits(hierarchy: &Hierarchy, asked: &sandbar_spec::Limits) -> Result<Limits> {
     let mut devices = DeviceList::default();
     devices.allow_usual()?;
-    // Without the controller a container still has no nodes of other devices, and none it makes is one.
-    let has_devices = hierarchy.controllers()?.contains(Controller::Devices);
+    // Version 2 needs no controller for them. In version 1, without one, a container still has no nodes of others.
+    let has_devices = hierarchy.version() == Version::V2
+        || hierarchy.controllers()?.contains(Controller::Devices);
     Ok(Limits {
         devices: has_devices.then_some(devices),
         memory: asked.memory.map(|bytes| Ceiling::At(bytes.0)),
