@@ -108,6 +108,11 @@ pub(crate) fn arguments(arguments: &[OsString]) -> Option<Vec<OsString>> {
 
 /// Parses, runs, and says what went wrong if something did.
 pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+    // What the program does before it goes on from elsewhere, it does twice. Whether it has to is seen by the command
+    // itself; a word that only looks like one costs a moment.
+    if arguments.iter().any(|word| word == "create" || word == "run" || word == "exec") {
+        let _told_by_the_command = safety::protect_program();
+    }
     let arguments: Vec<OsString> =
         std::iter::once(OsString::from("sandbar oci")).chain(arguments).collect();
     let oci = match Oci::try_parse_from(&arguments) {
