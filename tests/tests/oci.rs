@@ -14,6 +14,9 @@ tests! {
     exec_runs_a_further_process,
     exec_takes_a_specification,
     a_paused_container_stands_still,
+    a_program_that_fails_to_start_is_told_by_run,
+    nobody_acts_on_a_container_that_is_being_created,
+    a_cgroup_that_is_somebody_elses_is_left_alone,
     descriptors_are_preserved_if_asked_and_no_others,
     a_terminal_is_sent_to_the_socket,
     a_terminal_is_shown_to_who_stays [Setsid],
@@ -152,6 +155,12 @@ fn a_paused_container_stands_still(node: &Node) {
     node.says("oci resume a").ok();
     until("that it goes on", SOON, || (counted() != before).then_some(()));
     node.says("oci pause a").ok();
+    node.says("oci kill a KILL").ok();
+    node.oci_becomes("a", "stopped");
+    node.says("oci delete a").ok();
+    bundle.create(node, "a");
+    node.says("oci start a").ok();
+    node.says("oci pause a").ok();
     node.says("oci delete --force a").ok();
     assert_eq!(left_behind(), [""; 0]);
 }
@@ -256,4 +265,46 @@ fn ps_and_list_show_what_there_is(node: &Node) {
     node.says("oci delete --force a").ok();
     node.says("oci delete --force b").ok();
     assert_eq!(node.says("oci list -q").ok(), "");
+}
+
+fn a_program_that_fails_to_start_is_told_by_run(node: &Node) {
+    let bundle = Bundle::new(node, "b").program(&["/script"]);
+    fs::write(bundle.in_root("script"), "#!/none\n").expect("a script");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(bundle.in_root("script"), mode).expect("chmod");
+    bundle.run(node, "a").refused(1, &["/script", "interpreter", "no such file or directory"]);
+    assert_eq!(left_behind(), [""; 0]);
+    // Where the starter is gone, the exit code tells.
+    bundle.create(node, "a");
+    node.says("oci start a").ok();
+    node.oci_becomes("a", "stopped");
+    node.says("oci delete a").ok();
+}
+
+fn nobody_acts_on_a_container_that_is_being_created(node: &Node) {
+    let hook =
+        json!([{ "path": "/bin/sh", "args": ["sh", "-c", "echo > /run/test/hook; sleep 2"] }]);
+    let bundle = Bundle::new(node, "b").with("/hooks", json!({ "createRuntime": hook }));
+    let create = node.says("oci create a --bundle").with([bundle.path()]).detached();
+    let creating = create.begin();
+    until("the hook", SOON, || node.path("hook").exists().then_some(()));
+    assert_eq!(node.oci_state("a")["status"], "creating");
+    node.says("oci exec a ls /").refused(1, &["creating"]);
+    node.says("oci start a").refused(1, &["creating"]);
+    node.says("oci delete a").within(std::time::Duration::from_secs(20)).run();
+    creating.wait();
+    node.says("oci delete --force a").ok();
+    assert_eq!(left_behind(), [""; 0]);
+}
+
+fn a_cgroup_that_is_somebody_elses_is_left_alone(node: &Node) {
+    let path = format!("/sandbar/oci/shared-{}", std::process::id());
+    let bundle = Bundle::new(node, "b").with("/linux/cgroupsPath", json!(path));
+    bundle.create(node, "a");
+    node.says("oci start a").ok();
+    bundle.run(node, "b").refused(1, &["cgroup", "has processes in it"]);
+    assert_eq!(node.oci_state("a")["status"], "running");
+    node.says("oci state b").refused(1, &["does not exist"]);
+    node.says("oci delete --force a").ok();
+    assert_eq!(left_behind(), [""; 0]);
 }

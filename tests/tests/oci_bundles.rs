@@ -14,6 +14,8 @@ tests! {
     row_2_the_program_is_run_from_a_read_only_copy,
     row_32_no_container_sees_anothers_environment,
     row_28_an_empty_device_list_denies,
+    row_23_no_sysctl_of_the_callers_own_namespaces,
+    row_3_the_hosts_device_nodes_keep_their_modes,
     limits_are_set_shown_and_changed [MemoryController, PidsController],
     a_container_starts_in_half_a_mebibyte [MemoryController],
     a_root_that_covers_the_hosts,
@@ -86,7 +88,17 @@ fn a_hook_that_fails_or_hangs_undoes_the_container(node: &Node) {
     bundle.create(node, "a");
     node.says("oci start a").refused(1, &["poststart"]);
     node.oci_becomes("a", "stopped");
-    let bundle = with(bundle, "poststop", "exit 3");
+    // What those before made, those after remove.
+    let both = json!({
+        "prestart": [{ "path": "/bin/sh", "args": ["sh", "-c", "exit 3"] }],
+        "poststop": [{ "path": "/bin/sh", "args": ["sh", "-c", "echo > /run/test/after"] }],
+    });
+    let bundle = bundle.with("/hooks", both);
+    node.says("oci delete a").ok();
+    bundle.run(node, "a").refused(1, &["prestart"]);
+    assert!(node.path("after").exists(), "poststop was not run");
+    bundle.with("/hooks", json!({})).create(node, "a");
+    let bundle = with(Bundle::new(node, "p"), "poststop", "exit 3");
     node.says("oci delete a").ok();
     bundle.create(node, "a");
     assert!(node.says("oci delete a").code(0).stderr().contains("poststop"));
@@ -106,6 +118,11 @@ fn what_is_wrong_is_refused_before_anything_is_made(node: &Node) {
     for (number, (place, value, words)) in [
         ("/process/args", json!([]), ["process.args", "program"]),
         ("/process/cwd", json!("relative"), ["process.cwd", "relative"]),
+        (
+            "/linux/namespaces",
+            json!([{ "type": "mount", "path": "/proc/self/ns/mnt" }]),
+            ["linux.namespaces mount", "path"],
+        ),
         ("/ociVersion", json!("2.0.0"), ["ociVersion", "2.0.0"]),
         ("/root/path", json!("nowhere"), ["root.path", "nowhere"]),
         ("/linux/cgroupsPath", json!("/a/../../b"), ["cgroupsPath", ".."]),
@@ -228,6 +245,9 @@ fn limits_are_set_shown_and_changed(node: &Node) {
     assert_eq!(stats()["data"]["pids"]["limit"], 10);
     node.says("oci update --resources - a").input(r#"{ "pids": { "limit": 5 } }"#).ok();
     assert_eq!(stats()["data"]["pids"]["limit"], 5);
+    let devices = r#"{ "devices": [{ "allow": false, "access": "rwm" }] }"#;
+    node.says("oci update --resources - a").input(devices).ok();
+    node.says("oci exec a sh -c").with([": > /dev/null"]).ok();
     assert_eq!(stats()["data"]["memory"]["usage"]["limit"], 32 << 20, "the rest stays");
     let forks = "for i in 1 2 3 4 5 6 7 8; do sleep 9 >/dev/null 2>&1 & done";
     assert!(node.says("oci exec a sh -c").with([forks]).run().stderr().contains("fork"));
@@ -258,4 +278,34 @@ fn features_are_told(node: &Node) {
         let list = features.pointer(list).and_then(Value::as_array).expect(list);
         assert!(list.contains(&json!(word)), "{word}");
     }
+}
+
+fn row_23_no_sysctl_of_the_callers_own_namespaces(node: &Node) {
+    let bundle =
+        Bundle::new(node, "b").with("/linux/sysctl", json!({ "net.ipv4.ip_default_ttl": "77" }));
+    let own = format!("/proc/{}/ns/net", std::process::id());
+    let spec = |path: Option<&str>| {
+        let mut network = json!({ "type": "network" });
+        path.into_iter().for_each(|path| network["path"] = json!(path));
+        json!([{ "type": "mount" }, { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, network])
+    };
+    let read = &["cat", "/proc/sys/net/ipv4/ip_default_ttl"];
+    let bundle = bundle.with("/linux/namespaces", spec(Some(&own))).program(read);
+    bundle.run(node, "a").refused(1, &["linux.sysctl net.ipv4.ip_default_ttl", "host"]);
+    let ours = fs::read_to_string("/proc/sys/net/ipv4/ip_default_ttl").expect("a sysctl");
+    assert_ne!(ours, "77\n");
+    assert_eq!(bundle.with("/linux/namespaces", spec(None)).run(node, "a").ok(), "77\n");
+}
+
+fn row_3_the_hosts_device_nodes_keep_their_modes(node: &Node) {
+    let before = fs::metadata("/dev/null").expect("/dev/null").permissions();
+    let caps = json!(["CAP_FOWNER", "CAP_CHOWN", "CAP_DAC_OVERRIDE"]);
+    let sets = json!({ "bounding": caps, "permitted": caps, "effective": caps });
+    let proc = json!([{ "destination": "/proc", "type": "proc", "source": "proc" }]);
+    // Without a /dev of its own, nodes are the host's.
+    let bundle = Bundle::new(node, "b").with("/process/capabilities", sets).with("/mounts", proc);
+    let bundle = bundle.with("/root/readonly", json!(false));
+    let bundle = bundle.program(&["sh", "-c", "echo > /dev/null && ! chmod 640 /dev/null"]);
+    bundle.run(node, "a").code(0);
+    assert_eq!(fs::metadata("/dev/null").expect("/dev/null").permissions(), before);
 }

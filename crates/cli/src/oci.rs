@@ -113,6 +113,8 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
     if arguments.iter().any(|word| word == "create" || word == "run" || word == "exec") {
         let _told_by_the_command = safety::protect_program();
     }
+    // What the caller has open is for the container's program, if for anybody, and no hook's.
+    let _without_such_a_call = sandbar_sys::mark_close_on_exec_from(3);
     let arguments: Vec<OsString> =
         std::iter::once(OsString::from("sandbar oci")).chain(arguments).collect();
     let oci = match Oci::try_parse_from(&arguments) {

@@ -4,7 +4,9 @@ mod linux;
 mod mounts;
 mod process;
 
-use oci_spec::runtime::{Hooks, Spec};
+use std::path::Path;
+
+use oci_spec::runtime::{Hooks, Mount, Spec};
 
 use crate::error::{Error, Kind};
 use crate::hooks;
@@ -23,6 +25,13 @@ pub fn check(spec: &Spec) -> Result<(), Error> {
     }
     let linux = spec.linux().as_ref().ok_or_else(|| invalid("linux", "it is needed"))?;
     linux::check(spec, linux)?;
+    let mut mounts = spec.mounts().iter().flatten();
+    let fresh = |mount: &Mount| {
+        mount.destination() == Path::new("/proc") && mount.typ().as_deref() == Some("proc")
+    };
+    if linux.sysctl().as_ref().is_some_and(|all| !all.is_empty()) && !mounts.any(fresh) {
+        return Err(invalid("linux.sysctl", "a mount of type proc at /proc is needed to set them"));
+    }
     mounts::check(spec.mounts().as_deref().unwrap_or_default(), linux)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, makedev};
 use rustix::io::Errno;
-use sandbar_sys::{During, Failure};
+use sandbar_sys::{During, Failure, MountAttributes, set_mount_attributes};
 
 use crate::error::{Error, Kind};
 use crate::mounts::{StepInto, attach, clone_at};
@@ -191,6 +191,10 @@ fn node(
         return Err(Error::new(Kind::Unsupported, message));
     }
     let copy = clone_at(host.as_fd())?;
+    // The device works all the same; its mode and its owner are the host's.
+    let read_only = MountAttributes { set: MountAttributes::RDONLY, ..MountAttributes::default() };
+    set_mount_attributes(copy.as_fd(), read_only, false)
+        .during("mount_setattr", || format!("{} read-only", path.display()))?;
     attach(root, copy.as_fd(), path, Covers::File, Links::Refuse)?;
     Ok(None)
 }

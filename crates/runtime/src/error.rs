@@ -82,6 +82,15 @@ impl Error {
         self.source.as_ref().map(Failure::errno)
     }
 
+    /// What a process that could not become its program exits with, as a shell would.
+    pub(crate) const fn exit_status(&self) -> i32 {
+        match self.kind {
+            Kind::CommandNotFound => 127,
+            Kind::CommandNotExecutable => 126,
+            _ => 1,
+        }
+    }
+
     /// The error and its causes in one line.
     #[must_use]
     pub fn one_line(&self) -> String {

@@ -11,6 +11,9 @@ use crate::error::{Error, Kind};
 use crate::hooks::run_hooks;
 use crate::report::Reporter;
 
+/// The longest state of a container, in bytes of JSON, that hooks are given.
+pub const LONGEST_STATE: usize = 64 << 10;
+
 /// Lets a container's starter act between its creation and its program.
 ///
 /// The first process reports [`Event::Prepared`](crate::Event::Prepared) when its namespaces and its root are

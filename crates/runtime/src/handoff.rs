@@ -27,10 +27,13 @@ pub(crate) fn hand_over(
             .and_then(|()| rustix::process::setsid().during("setsid", String::new))
             .map_err(Error::from)
             .and_then(|_session| rest());
-        if let Err(error) = done {
-            reporter.failed(&error);
+        match done {
+            Ok(HandedOver) => 0,
+            Err(error) => {
+                reporter.failed(&error);
+                error.exit_status()
+            }
         }
-        1
     });
     let Child { pidfd, .. } = child.during("clone3", || "CLONE_PARENT".into())?;
     handoff.terminal(pidfd.as_fd());

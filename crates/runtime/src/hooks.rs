@@ -1,13 +1,15 @@
 //! Hooks: programs that a specification has run at points of a container's life (`config.md`, "POSIX-platform
 //! Hooks").
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use oci_spec::runtime::Hook;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use sandbar_sys::During;
 
@@ -59,13 +61,16 @@ fn run(point: &str, hook: &Hook, state: &str) -> Result<(), Error> {
     command.env_clear();
     command.envs(hook.env().iter().flatten().filter_map(|variable| variable.split_once('=')));
     command.process_group(0);
-    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    // A file, so that one which does not read it holds up nobody and breaks no pipe.
+    let input = memfd_create("state", MemfdFlags::CLOEXEC).during("memfd_create", String::new)?;
+    let mut input = File::from(input);
+    input
+        .write_all(state.as_bytes())
+        .and_then(|()| input.rewind())
+        .map_err(|error| failed(format!("its input can't be made: {error}")))?;
+    command.stdin(input).stdout(Stdio::null()).stderr(Stdio::inherit());
     let mut child =
         command.spawn().map_err(|error| failed(format!("it can't be executed: {error}")))?;
-    if let Some(mut input) = child.stdin.take() {
-        // One that does not read it need not.
-        let _written = input.write_all(state.as_bytes());
-    }
     let limit = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok());
     let limit = limit.map(Duration::from_secs);
     if !ends_within(&child, limit)? {

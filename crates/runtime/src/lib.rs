@@ -46,7 +46,7 @@ pub use bundle::anchor;
 pub use check::check;
 pub use container::Container;
 pub use error::{Error, Kind};
-pub use gate::Gate;
+pub use gate::{Gate, LONGEST_STATE};
 pub use hooks::run_hooks;
 pub use mount_options::MOUNT_OPTIONS;
 pub use process::{Process, Stdio};

@@ -17,7 +17,6 @@ use crate::user_namespace;
 pub(crate) struct Entrance {
     new: Namespaces,
     joined: Vec<(OwnedFd, LinkNameSpaceType)>,
-    joined_mounts: Option<OwnedFd>,
     user: Option<OwnedFd>,
     offsets: Option<String>,
 }
@@ -28,7 +27,6 @@ impl Entrance {
         let mut entrance = Self {
             new: Namespaces::NEWNS,
             joined: Vec::new(),
-            joined_mounts: None,
             user: None,
             offsets: linux.time_offsets().as_ref().and_then(offsets),
         };
@@ -56,12 +54,8 @@ impl Entrance {
                     });
                     continue;
                 }
-                LinuxNamespaceType::Mount => {
-                    entrance.joined_mounts = opened;
-                    continue;
-                }
-                // A process is born into it (PidNamespace).
-                LinuxNamespaceType::Pid => continue,
+                // A process is born into its PID namespace; its mount namespace is always a new one.
+                LinuxNamespaceType::Pid | LinuxNamespaceType::Mount => continue,
             };
             match opened {
                 Some(opened) => entrance.joined.push((opened, link)),
@@ -76,27 +70,17 @@ impl Entrance {
         self.user.as_ref().map(AsFd::as_fd)
     }
 
-    /// Joins what has a path and makes the rest, but for the PID namespace. The mount namespace comes last,
-    /// so that every path is the host's.
+    /// Joins what has a path and makes the rest, but for the PID namespace.
     pub(crate) fn enter(&self) -> Result<(), Error> {
         self.join()?;
-        let mut new = self.new;
-        if let Some(mounts) = &self.joined_mounts {
-            new -= Namespaces::NEWNS;
-            self.make(new)?;
-            return set(mounts, LinkNameSpaceType::Mount);
-        }
-        self.make(new)
+        self.make(self.new)
     }
 
     /// The first half of [`enter`](Self::enter) for a container with a user namespace: while this process is
     /// still the host's root, whose the mounts of the host are.
     pub(crate) fn enter_as_host(&self) -> Result<(), Error> {
         self.join()?;
-        match &self.joined_mounts {
-            Some(mounts) => set(mounts, LinkNameSpaceType::Mount),
-            None => Ok(unshare(Namespaces::NEWNS).during("unshare", || "NEWNS".into())?),
-        }
+        Ok(unshare(Namespaces::NEWNS).during("unshare", || "NEWNS".into())?)
     }
 
     /// The second half: the user namespace, and in it those that it is to own, the PID namespace of children
@@ -116,9 +100,6 @@ impl Entrance {
             .during("setns", || "User".into())
             .step(|| "enter the user namespace".into())?;
         become_root()?;
-        if self.joined_mounts.is_some() {
-            new -= Namespaces::NEWNS;
-        }
         if new_pid_namespace {
             new |= Namespaces::NEWPID;
         }

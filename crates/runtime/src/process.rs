@@ -117,9 +117,7 @@ impl Process {
 
         limits::apply_rlimits(&self.spec, reporter)?;
         scheduling::apply(&self.spec)?;
-        let first = self.preserved_descriptors.saturating_add(3);
-        sandbar_sys::mark_close_on_exec_from(first)
-            .during("close_range", || format!("{first} and up"))?;
+        sandbar_sys::mark_close_on_exec_from(3).during("close_range", || "3 and up".into())?;
         // Without no-new-privileges a filter needs CAP_SYS_ADMIN, which the next step gives up.
         if let Some(filter) = filter.filter(|_| !restricted) {
             filter.load(reporter)?;
@@ -134,6 +132,8 @@ impl Process {
         if let Some(filter) = filter.filter(|_| restricted) {
             filter.load(reporter)?;
         }
+        // Only now: hooks do not get them.
+        sandbar_sys::pass_on(self.preserved_descriptors);
         Err(program::execute(&program, arguments, &environment))
     }
 }

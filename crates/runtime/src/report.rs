@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 const LONGEST: usize = 4096;
 
 /// The longest answer, which has the container's annotations in it. A longer one is refused.
-const LONGEST_ANSWER: usize = 128 << 10;
+const LONGEST_ANSWER: usize = 2 * crate::gate::LONGEST_STATE + 1;
 
 /// The child's end.
 pub(crate) struct Reporter(OwnedFd);
@@ -86,13 +86,17 @@ impl Reporter {
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// Says why the start failed.
+    /// Says why the start failed: on standard error if the starter is gone.
     pub(crate) fn failed(&self, error: &Error) {
-        self.send(error.kind().letter().to_ascii_uppercase(), &error.one_line(), None);
+        let line = error.one_line();
+        if !self.send(error.kind().letter().to_ascii_uppercase(), &line, None) {
+            let _unheard =
+                rustix::io::write(rustix::stdio::stderr(), format!("{line}\n").as_bytes());
+        }
     }
 
     /// A starter that has gone away is nobody to tell: the container starts all the same.
-    fn send(&self, tag: u8, text: &str, fd: Option<BorrowedFd<'_>>) {
+    fn send(&self, tag: u8, text: &str, fd: Option<BorrowedFd<'_>>) -> bool {
         let text = text.as_bytes();
         let text = text.get(..LONGEST - 1).unwrap_or(text);
         let fds: Vec<BorrowedFd<'_>> = fd.into_iter().collect();
@@ -101,12 +105,9 @@ impl Reporter {
         if !fds.is_empty() {
             control.push(SendAncillaryMessage::ScmRights(&fds));
         }
-        let _sent = rustix::net::sendmsg(
-            &self.0,
-            &[IoSlice::new(&[tag]), IoSlice::new(text)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        );
+        let tag = [tag];
+        let parts = [IoSlice::new(&tag), IoSlice::new(text)];
+        rustix::net::sendmsg(&self.0, &parts, &mut control, SendFlags::NOSIGNAL).is_ok()
     }
 }
 

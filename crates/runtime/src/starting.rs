@@ -116,7 +116,7 @@ impl Starting {
     /// `creating` for those that are run now, `created` for those that are run when it starts.
     ///
     /// # Errors
-    /// As send(2); `EMSGSIZE` for states of more than 128 KiB together.
+    /// As send(2); `EMSGSIZE` for a state of more than [`LONGEST_STATE`](crate::LONGEST_STATE).
     pub fn proceed(&self, creating: &str, created: &str) -> Result<(), Failure> {
         self.reports.answer(&format!("{creating}\0{created}"))
     }
@@ -166,7 +166,7 @@ fn spawn(
             Ok(HandedOver) => 0,
             Err(error) => {
                 reporter.failed(&error);
-                1
+                error.exit_status()
             }
         }
     });

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 
@@ -29,12 +29,25 @@ pub(crate) fn check(
         let Some(kind) = namespace_of(name) else {
             return wrong("it is not part of any namespace, so it would change the host");
         };
-        let own = |namespace: &LinuxNamespace| namespace.typ() == kind;
+        let own = |it: &LinuxNamespace| it.typ() == kind && !is_callers(it);
         if !namespaces.iter().any(own) {
             return wrong("the container shares that namespace with the host");
         }
     }
     Ok(())
+}
+
+/// Whether what is to be joined is the namespace that this process is in, the host's.
+fn is_callers(namespace: &LinuxNamespace) -> bool {
+    let name = match namespace.typ() {
+        LinuxNamespaceType::Network => "net",
+        LinuxNamespaceType::Ipc => "ipc",
+        _ => "uts",
+    };
+    let Some(path) = namespace.path() else { return false };
+    let identity = |path: &Path| rustix::fs::stat(path).ok().map(|stat| (stat.st_dev, stat.st_ino));
+    // One that can't be told from the host's is taken for it.
+    identity(path).is_none_or(|it| Some(it) == identity(&Path::new("/proc/self/ns").join(name)))
 }
 
 /// The namespace that a parameter belongs to.

@@ -38,6 +38,14 @@ pub fn take_inherited(number: RawFd) -> Option<OwnedFd> {
     }
 }
 
+/// Lets the program that is executed next have the `count` descriptors from 3 on; those that are not open are left out.
+pub fn pass_on(count: u32) {
+    for number in (3..).take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        // SAFETY: F_SETFD changes a flag of a descriptor number and fails with EBADF if it is not open.
+        unsafe { libc::fcntl(number, libc::F_SETFD, 0) };
+    }
+}
+
 /// Whether the descriptor `number` is open.
 #[must_use]
 pub fn is_open(number: RawFd) -> bool {

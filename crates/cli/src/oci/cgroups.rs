@@ -49,16 +49,23 @@ impl Place {
     }
 }
 
+/// Refuses a cgroup in which somebody else's processes are: it would be ended with the container.
+pub(super) fn must_be_free(cgroup: &Cgroup) -> Result<()> {
+    if cgroup.is_populated().is_ok_and(|populated| populated) {
+        let path = cgroup.path();
+        return Err(Failure::new(format!("cannot use the cgroup {path}: it has processes in it")));
+    }
+    Ok(())
+}
+
 /// Makes a container's cgroup with its limits, and opens it for the first process.
 pub(super) fn create(context: &Context, cgroup: &Cgroup, spec: &Spec) -> Result<Entry> {
     let action = format!("make the cgroup {}", cgroup.path());
-    if cgroup.is_populated().is_ok_and(|populated| populated) {
-        return Err(Failure::new(format!("cannot {action}: it exists and has processes in it")));
-    }
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     let mut limits = resources.map_or_else(|| Ok(Limits::default()), limits)?;
-    // Nobody asks for the devices of /dev, and nobody can do without.
-    limits.devices.get_or_insert_default().allow_usual().doing("use linux.resources.devices")?;
+    if limits.devices.is_none() {
+        limits.devices.get_or_insert_default().allow_usual().doing("allow the usual devices")?;
+    }
     let created = cgroup.hierarchy().create(cgroup.path(), &limits).doing(&action)?;
     created.told.iter().for_each(|told| context.log.told(&told.to_string()));
     created.cgroup.entry().doing(action)
@@ -66,7 +73,12 @@ pub(super) fn create(context: &Context, cgroup: &Cgroup, spec: &Spec) -> Result<
 
 /// The limits that the specification asks for.
 pub(super) fn limits(resources: &LinuxResources) -> Result<Limits> {
-    Limits::try_from(resources).doing("use linux.resources")
+    let mut limits = Limits::try_from(resources).doing("use linux.resources")?;
+    // Nobody asks for the devices of /dev, and nobody can do without.
+    if let Some(devices) = &mut limits.devices {
+        devices.allow_usual().doing("use linux.resources.devices")?;
+    }
+    Ok(limits)
 }
 
 /// The cgroup of a container that is to be acted on.

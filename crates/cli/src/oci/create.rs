@@ -6,9 +6,10 @@ use std::path::Path;
 use jiff::Timestamp;
 use oci_spec::runtime::{ContainerState, Hook, LinuxNamespaceType, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::process::Pid;
 use sandbar_cgroup::Entry;
-use sandbar_runtime::{Container, Gate, PidNamespace, Placement, Rootfs, Starting, run_hooks};
+use sandbar_runtime::{
+    Container, Gate, LONGEST_STATE, PidNamespace, Placement, Rootfs, Starting, run_hooks,
+};
 
 use super::bundle::Bundle;
 use super::cgroups::Place;
@@ -39,8 +40,7 @@ impl Create {
 #[derive(Debug)]
 pub(super) struct Created {
     pub(super) directory: Directory,
-    pub(super) pid: Pid,
-    pub(super) pidfd: OwnedFd,
+    pub(super) starting: Starting,
     pub(super) terminal: Option<OwnedFd>,
 }
 
@@ -58,7 +58,8 @@ pub(super) fn create(
     options.process.check(bundle.has_terminal(), detached)?;
     let place = Place::asked(&bundle.spec, id)?;
     let cgroup = place.cgroup()?;
-    directory.make()?;
+    directory.must_be_free()?;
+    cgroups::must_be_free(&cgroup)?;
     let mut record = Record {
         oci_version: bundle.spec.version().clone(),
         id: id.to_owned(),
@@ -66,25 +67,38 @@ pub(super) fn create(
         rootfs: bundle.rootfs.clone(),
         annotations: bundle.annotations(),
         created: Timestamp::now(),
-        cgroup: None,
+        // Named before it is made, and only now that it is nobody's: what fails removes it.
+        cgroup: Some(place),
         process: None,
+        ready: false,
     };
+    if record.state_text(ContainerState::Creating)?.len() + 16 > LONGEST_STATE {
+        let most = LONGEST_STATE >> 10;
+        return Err(Failure::new(format!(
+            "annotations: a state of more than {most} KiB can't be given to hooks"
+        )));
+    }
+    directory.make()?;
+    let _lock = directory.lock()?;
+    let hooks = Hooks::of(&bundle.spec);
     let made = directory
         .write(&record)
         .and_then(|()| std::fs::write(directory.config(), &bundle.text).doing("copy config.json"))
         .and_then(|()| {
-            record.cgroup = Some(place);
-            directory.write(&record)?;
             let entry = cgroups::create(context, &cgroup, &bundle.spec)?;
             make(context, options, bundle, &entry, &directory, &mut record)
         });
-    if made.is_err()
-        && let Err(failure) = delete::remove(&directory, &record)
-    {
-        context.log.warn(failure.lines().trim_end());
+    if made.is_err() {
+        if let Err(failure) = delete::remove(&directory, &record) {
+            context.log.warn(failure.lines().trim_end());
+        }
+        // Those before may have made what those after remove.
+        if record.process.is_some() {
+            delete::run_poststop(context, &record, &hooks.poststop)?;
+        }
     }
-    let (Starting { pid, pidfd, .. }, terminal) = made?;
-    Ok(Created { directory, pid, pidfd, terminal })
+    let (starting, terminal) = made?;
+    Ok(Created { directory, starting, terminal })
 }
 
 fn make(
@@ -155,11 +169,13 @@ fn make(
     }
     options.process.send_terminal(terminal.as_ref().map(AsFd::as_fd))?;
     options.process.write_pid(starting.pid.as_raw_nonzero().get())?;
+    record.ready = true;
+    directory.write(record)?;
     Ok((starting, terminal))
 }
 
 /// The program, for messages.
-fn program(spec: &Spec) -> String {
+pub(super) fn program(spec: &Spec) -> String {
     let arguments = spec.process().as_ref().and_then(|process| process.args().as_deref());
     arguments.and_then(<[String]>::first).cloned().unwrap_or_default()
 }

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use oci_spec::runtime::ContainerState;
+use oci_spec::runtime::{ContainerState, Hook};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 use sandbar_runtime::run_hooks;
 
 use super::create::Hooks;
-use super::record::{Directory, Record, Status};
+use super::record::{Directory, Process, Record, Status};
 use super::{Context, cgroups};
 use crate::cli::Exit;
 use crate::failure::{Doing, Failure, Result};
@@ -26,11 +27,23 @@ pub(super) struct Delete {
 impl Delete {
     pub(super) fn execute(self, context: &Context) -> Result<Exit> {
         let directory = Directory::new(&context.root, &self.id)?;
+        if self.force {
+            // One that is being created ends first, so that its creator lets go of it.
+            if let Some(process) = directory.find()?.and_then(|record| record.process) {
+                end(&directory, process, None)?;
+            }
+        }
+        let Some(_lock) = directory.lock()? else {
+            return match self.force {
+                true => Ok(Exit::SUCCESS),
+                false => directory.record().map(|_record| Exit::SUCCESS),
+            };
+        };
         let Some(record) = directory.find()? else {
             // What is there without a record was left by a create that was killed at its beginning.
-            return match (self.force, directory.exists()) {
-                (true, _) => directory.remove().map(|()| Exit::SUCCESS),
-                _ => directory.record().map(|_record| Exit::SUCCESS),
+            return match self.force {
+                true => directory.remove().map(|()| Exit::SUCCESS),
+                false => directory.record().map(|_record| Exit::SUCCESS),
             };
         };
         match directory.status(&record) {
@@ -44,20 +57,36 @@ impl Delete {
                 .hint("--force ends it first"));
             }
         }
-        delete(context, &directory)?;
+        delete_locked(context, &directory, &record)?;
         Ok(Exit::SUCCESS)
     }
 }
 
 /// Deletes a container, ending what runs of it, and runs its hooks.
 pub(super) fn delete(context: &Context, directory: &Directory) -> Result<()> {
-    let record = directory.record()?;
-    let hooks = directory.spec().map(|spec| Hooks::of(&spec).poststop);
-    remove(directory, &record)?;
-    // One that fails is told, and the others are run.
-    for hook in hooks.unwrap_or_default() {
+    let Some(_lock) = directory.lock()? else { return Ok(()) };
+    delete_locked(context, directory, &directory.record()?)
+}
+
+fn delete_locked(context: &Context, directory: &Directory, record: &Record) -> Result<()> {
+    let spec = directory.spec();
+    remove(directory, record)?;
+    match spec {
+        Ok(spec) => run_poststop(context, record, &Hooks::of(&spec).poststop),
+        Err(failure) => {
+            context
+                .log
+                .warn(&format!("poststop hooks are not run: {}", failure.lines().trim_end()));
+            Ok(())
+        }
+    }
+}
+
+/// Runs the hooks after a container's end. One that fails is told, and the others are run.
+pub(super) fn run_poststop(context: &Context, record: &Record, hooks: &[Hook]) -> Result<()> {
+    for hook in hooks {
         let state = record.state_text(ContainerState::Stopped)?;
-        if let Err(error) = run_hooks("poststop", &[hook], &state) {
+        if let Err(error) = run_hooks("poststop", std::slice::from_ref(hook), &state) {
             context.log.warn(&error.one_line());
         }
     }
@@ -66,19 +95,28 @@ pub(super) fn delete(context: &Context, directory: &Directory) -> Result<()> {
 
 /// Ends what runs of a container and removes what was made for it.
 pub(super) fn remove(directory: &Directory, record: &Record) -> Result<()> {
-    if let Some(process) = record.process.and_then(super::record::Process::pidfd) {
-        let action = || format!("end container {}", directory.id());
-        pidfd_send_signal(&process, Signal::KILL).doing(action())?;
-        // What stands still does not end.
-        if cgroups::is_frozen(record) {
-            cgroups::required(record)?.thaw().doing(action())?;
-        }
-        if !ends(&process, cgroups::PATIENCE)? {
-            return Err(Failure::new(format!("cannot {}: it does not end", action())));
-        }
+    if let Some(process) = record.process {
+        end(directory, process, Some(record))?;
     }
     cgroups::remove(record)?;
     directory.remove()
+}
+
+/// Ends a container's first process; `record` tells of its cgroup, in which it may stand still.
+fn end(directory: &Directory, process: Process, record: Option<&Record>) -> Result<()> {
+    let Some(pidfd) = process.pidfd() else { return Ok(()) };
+    let action = || format!("end container {}", directory.id());
+    match pidfd_send_signal(&pidfd, Signal::KILL) {
+        Err(Errno::SRCH) => return Ok(()),
+        sent => sent.doing(action())?,
+    }
+    if let Some(record) = record.filter(|record| cgroups::is_frozen(record)) {
+        cgroups::required(record)?.thaw().doing(action())?;
+    }
+    if record.is_some() && !ends(&pidfd, cgroups::PATIENCE)? {
+        return Err(Failure::new(format!("cannot {}: it does not end", action())));
+    }
+    Ok(())
 }
 
 fn ends(process: &std::os::fd::OwnedFd, within: Duration) -> Result<bool> {
@@ -88,7 +126,7 @@ fn ends(process: &std::os::fd::OwnedFd, within: Duration) -> Result<bool> {
         let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
         match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&timeout)) {
             Ok(0) if left.is_zero() => return Ok(false),
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(0) | Err(Errno::INTR) => {}
             polled => return polled.map(|_| true).doing("wait for a process"),
         }
     }

@@ -149,7 +149,22 @@ impl Exec {
         if let Some(path) = &self.specification {
             let action = || format!("read {}", path.display());
             let text = std::fs::read(path).doing(action())?;
-            return serde_json::from_slice(&text).doing(action());
+            let mut spec: Spec = serde_json::from_slice(&text).doing(action())?;
+            let own = directory.spec()?.process().clone().unwrap_or_default();
+            // What it does not say is as in the container, so that it is no less confined.
+            if spec.apparmor_profile().is_none() {
+                spec.set_apparmor_profile(own.apparmor_profile().clone());
+            }
+            if spec.selinux_label().is_none() {
+                spec.set_selinux_label(own.selinux_label().clone());
+            }
+            if spec.no_new_privileges().is_none() {
+                spec.set_no_new_privileges(own.no_new_privileges());
+            }
+            if spec.rlimits().is_none() {
+                spec.set_rlimits(own.rlimits().clone());
+            }
+            return Ok(spec);
         }
         if self.command.is_empty() {
             return Err(Failure::new(format!("what is to be run in container {}?", self.id))

@@ -1,6 +1,9 @@
 //! `sandbar oci kill`.
 
-use rustix::process::pidfd_send_signal;
+use std::os::fd::OwnedFd;
+
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use sandbar_spec::SignalNumber;
 
 use super::process::number;
@@ -39,8 +42,11 @@ impl Kill {
                 return Ok(Exit::SUCCESS);
             }
             for pid in cgroup.processes().doing(&action)? {
-                // One that has ended meanwhile has no use for it.
-                let _ended = rustix::process::kill_process(pid, signal);
+                // First the descriptor, then the list once more: a number may be somebody else's meanwhile.
+                let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
+                if cgroup.processes().doing(&action)?.contains(&pid) {
+                    signal_process(&process, signal).doing(&action)?;
+                }
             }
             return Ok(Exit::SUCCESS);
         }
@@ -48,7 +54,19 @@ impl Kill {
         let process = record.process.and_then(super::record::Process::pidfd);
         let process = process
             .ok_or_else(|| Failure::new(format!("cannot {action}: container not running")))?;
-        pidfd_send_signal(&process, signal).doing(action)?;
+        pidfd_send_signal(&process, signal).doing(&action)?;
+        // What stands still does not end.
+        if self.signal == SignalNumber::KILL && cgroups::is_frozen(&record) {
+            cgroups::required(&record)?.thaw().doing(action)?;
+        }
         Ok(Exit::SUCCESS)
+    }
+}
+
+/// One that has ended meanwhile has no use for it.
+fn signal_process(process: &OwnedFd, signal: Signal) -> rustix::io::Result<()> {
+    match pidfd_send_signal(process, signal) {
+        Err(Errno::SRCH) => Ok(()),
+        sent => sent,
     }
 }

@@ -2,11 +2,14 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use oci_spec::runtime::{ContainerState, Spec, State};
+use rustix::fs::{FlockOperation, Mode, OFlags, Stat, fcntl_lock};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sandbar_sys::{process_lives, process_start};
 use serde::{Deserialize, Serialize};
@@ -40,6 +43,9 @@ pub(super) struct Record {
     pub(super) cgroup: Option<Place>,
     /// Its first process, and when that began, which tells it from a later one of the same number.
     pub(super) process: Option<Process>,
+    /// Whether its process waits for its start, or is past that: until then nobody but its creator acts on it.
+    #[serde(default)]
+    pub(super) ready: bool,
 }
 
 /// A process, beyond doubt.
@@ -56,7 +62,7 @@ impl Process {
     }
 
     /// A descriptor of it; `None` when it has ended.
-    pub(super) fn pidfd(self) -> Option<std::os::fd::OwnedFd> {
+    pub(super) fn pidfd(self) -> Option<OwnedFd> {
         // First the descriptor, then the comparison: what it refers to can't change any more.
         let pidfd = pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
         process_lives(self.pid, self.start).then_some(pidfd)
@@ -90,11 +96,40 @@ impl Directory {
         };
         private(true).create(root).doing(&action)?;
         match private(false).create(&self.path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Err(Failure::new(format!("container with id {} exists already", self.id))
-                    .hint(format!("'sandbar oci delete {}' removes it", self.id)))
-            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(self.taken()),
             made => made.doing(&action),
+        }
+    }
+
+    /// Refuses an id that a container has: the first thing that is to be known.
+    pub(super) fn must_be_free(&self) -> Result<()> {
+        if self.path.exists() { Err(self.taken()) } else { Ok(()) }
+    }
+
+    fn taken(&self) -> Failure {
+        Failure::new(format!("container with id {} exists already", self.id))
+            .hint(format!("'sandbar oci delete {}' removes it", self.id))
+    }
+
+    /// Keeps others from creating or deleting the container until what this returns is dropped; `None` if there is
+    /// nothing of it.
+    pub(super) fn lock(&self) -> Result<Option<OwnedFd>> {
+        let path = self.path.join("lock");
+        let action = || format!("lock {}", path.display());
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)) {
+            Err(Errno::NOENT) => return Ok(None),
+            opened => opened.doing(action())?,
+        };
+        // Of this process alone (`F_SETLKW`): a container's process that waits for its start does not have it.
+        rustix::io::retry_on_intr(|| fcntl_lock(&file, FlockOperation::LockExclusive))
+            .doing(action())?;
+        // Whoever had it may have removed the container, and another may have made one of the same id since.
+        let same = |a: &Stat, b: &Stat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
+        let held = rustix::fs::fstat(&file).doing(action())?;
+        match rustix::fs::stat(&path) {
+            Ok(there) if same(&held, &there) => Ok(Some(file)),
+            _ => Ok(None),
         }
     }
 
@@ -140,11 +175,6 @@ impl Directory {
         }
     }
 
-    /// Whether there is anything at all of such a container.
-    pub(super) fn exists(&self) -> bool {
-        self.path.exists()
-    }
-
     /// Puts `record` in place of what was there.
     pub(super) fn write(&self, record: &Record) -> Result<()> {
         let (path, beside) = (self.path.join("state.json"), self.path.join("state.json.new"));
@@ -168,6 +198,7 @@ impl Directory {
         match record.process {
             None => Status::Creating,
             Some(process) if !process_lives(process.pid, process.start) => Status::Stopped,
+            Some(_) if !record.ready => Status::Creating,
             Some(_) if self.fifo().exists() => Status::Created,
             Some(_) if super::cgroups::is_frozen(record) => Status::Paused,
             Some(_) => Status::Running,

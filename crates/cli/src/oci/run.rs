@@ -1,8 +1,10 @@
 //! `sandbar oci run`.
 
-use super::create::{Created, create};
+use sandbar_runtime::Starting;
+
+use super::create::{Created, create, program};
 use super::options::Creation;
-use super::process::attend;
+use super::process::{attend, follow};
 use super::start::start;
 use super::{Context, delete};
 use crate::attach::signals;
@@ -27,17 +29,22 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn execute(self, context: &Context) -> Result<Exit> {
         let socket = self.creation.process.console_socket.is_some();
-        let Created { directory, pid, pidfd, terminal } =
+        let Created { directory, starting, mut terminal } =
             create(context, &self.creation, &self.id, self.detach)?;
         // Taken over before the program runs, so that none is lost.
-        let shown = terminal.filter(|_| !socket);
-        let signals = signals(shown.is_some())?;
-        let started = start(&directory);
+        let signals = signals(terminal.is_some() && !socket)?;
         let remove = || delete::delete(context, &directory);
+        let action = format!("start container {}", self.id);
+        let started = start(&directory).and_then(|()| {
+            let program = program(&directory.spec()?);
+            follow(context, &action, &program, &starting, &mut terminal)
+        });
         if let Err(failure) = started {
             remove()?;
             return Err(failure);
         }
+        let shown = terminal.filter(|_| !socket);
+        let Starting { pid, pidfd, .. } = starting;
         if self.detach {
             return Ok(Exit::SUCCESS);
         }

@@ -85,7 +85,7 @@ impl Update {
         let action = format!("update container {}", self.id);
         let directory = Directory::new(&context.root, &self.id)?;
         let record = directory.record()?;
-        if directory.status(&record) == Status::Stopped {
+        if matches!(directory.status(&record), Status::Stopped | Status::Creating) {
             return Err(Failure::new(format!("cannot {action}: container not running")));
         }
         let resources = match &self.resources {

@@ -68,7 +68,9 @@ fn check_namespaces(namespaces: &[LinuxNamespace]) -> Result<(), Error> {
             return Err(invalid(&field, &why));
         }
     }
-    Ok(())
+    // Its root would be put in place of that which everybody else in there has.
+    let mounts = find(namespaces, LinuxNamespaceType::Mount);
+    unsupported("linux.namespaces mount: a path", mounts.is_some_and(|it| it.path().is_some()))
 }
 
 /// A name that the container's own UTS namespace does not keep would be the host's.
