@@ -134,6 +134,8 @@ fn exec_takes_a_specification(node: &Node) {
     let file = node.file("process.json", process.to_string());
     let printed = node.says("oci exec --process").with([&file]).with(["a"]).ok();
     assert_eq!(printed, "/there\n33\n");
+    // What it says could not be told apart from what the options say.
+    node.says("oci exec --cwd /tmp --process").with([&file]).with(["a"]).code(2);
     node.says("oci delete --force a").ok();
 }
 

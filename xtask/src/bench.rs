@@ -67,6 +67,9 @@ impl Options {
                 other => return Err(other.unexpected().into()),
             }
         }
+        if options.runtime && !options.podman {
+            bail!("--no-podman has no meaning with --runtime, which measures no Podman");
+        }
         if options.runs == 0 {
             bail!("--runs must be at least 1");
         }

@@ -29,7 +29,7 @@ pub(crate) fn disable_ipv6(interface: &str) -> Result<()> {
     }
 }
 
-/// Turns IPv6 off on every interface that will be made in the calling thread's network namespace; takes no lock.
+/// Turns IPv6 off on every interface that will be made in the calling thread's network namespace.
 pub(crate) fn disable_ipv6_of_new_interfaces() -> Result<()> {
     disable_ipv6("default")
 }

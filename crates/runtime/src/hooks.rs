@@ -5,10 +5,9 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oci_spec::runtime::Hook;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use sandbar_sys::During;
@@ -100,17 +99,7 @@ fn ends_within(child: &Child, limit: Option<Duration>) -> Result<bool, Error> {
     let pidfd = pidfd_open(pid, PidfdFlags::empty())
         .during("pidfd_open", || pid.to_string())
         .step(|| "wait for a hook".into())?;
-    let deadline = Instant::now() + limit;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) if left.is_zero() => return Ok(false),
-            Ok(0) | Err(rustix::io::Errno::INTR) => {}
-            Ok(_) => return Ok(true),
-            Err(errno) => {
-                return Err(errno).during("poll", || "a hook's pidfd".into()).map_err(Error::from);
-            }
-        }
-    }
+    sandbar_sys::ends_within(&pidfd, limit)
+        .during("poll", || "a hook's pidfd".into())
+        .map_err(Error::from)
 }

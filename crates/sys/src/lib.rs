@@ -39,7 +39,7 @@ pub use memory::{release_program, trim_heap};
 pub use mount::{MountAttributes, map_mount_owners, set_mount_attributes};
 pub use namespace::{Namespaces, unshare};
 pub use own_program::own_program;
-pub use process::{process_lives, process_start};
+pub use process::{ends_within, process_lives, process_start};
 pub use program::Program;
 pub use scheduling::{Scheduling, set_io_priority, set_personality, set_scheduling};
 pub use seccomp::{

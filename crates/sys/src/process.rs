@@ -1,5 +1,11 @@
 //! Telling processes apart, by what `/proc` says (`proc_pid_stat(5)`).
 
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
 /// When the process `pid` began, in clock ticks since boot (`/proc/PID/stat`, field 22); `None` if there is
 /// no such process, or only its zombie.
 #[must_use]
@@ -23,6 +29,23 @@ pub fn process_lives(pid: i32, start: Option<u64>) -> bool {
         Ok(_) => true,
     };
     begun.is_some() && begun == start && has_namespaces()
+}
+
+/// Waits until the process that `pidfd` refers to has ended, `within` this time at the most; whether it has.
+///
+/// # Errors
+/// As poll(2).
+pub fn ends_within(pidfd: impl AsFd, within: Duration) -> Result<bool, Errno> {
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        match poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) if left.is_zero() => return Ok(false),
+            Ok(0) | Err(Errno::INTR) => {}
+            polled => return polled.map(|_| true),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -81,23 +81,14 @@ pub(super) fn limits(resources: &LinuxResources) -> Result<Limits> {
     Ok(limits)
 }
 
-/// The cgroup of a container that is to be acted on.
-pub(super) fn required(record: &Record) -> Result<Cgroup> {
-    match &record.cgroup {
-        Some(place) => place.cgroup(),
-        None => Err(Failure::new(format!("container {} has no cgroup", record.id))),
-    }
-}
-
 /// Whether its processes are stopped.
 pub(super) fn is_frozen(record: &Record) -> bool {
-    required(record).is_ok_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
+    record.cgroup.cgroup().is_ok_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
 }
 
 /// Ends what is left in the cgroup of a container, and removes it.
 pub(super) fn remove(record: &Record) -> Result<()> {
-    let Some(place) = &record.cgroup else { return Ok(()) };
-    let cgroup = place.cgroup()?;
+    let cgroup = record.cgroup.cgroup()?;
     if !cgroup.exists() {
         return Ok(());
     }

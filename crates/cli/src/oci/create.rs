@@ -41,6 +41,8 @@ impl Create {
 pub(super) struct Created {
     pub(super) directory: Directory,
     pub(super) starting: Starting,
+    /// For messages.
+    pub(super) program: String,
     pub(super) terminal: Option<OwnedFd>,
 }
 
@@ -68,7 +70,7 @@ pub(super) fn create(
         annotations: bundle.annotations(),
         created: Timestamp::now(),
         // Named before it is made, and only now that it is nobody's: what fails removes it.
-        cgroup: Some(place),
+        cgroup: place,
         process: None,
         ready: false,
     };
@@ -80,7 +82,7 @@ pub(super) fn create(
     }
     directory.make()?;
     let _lock = directory.lock()?;
-    let hooks = Hooks::of(&bundle.spec);
+    let program = program(&bundle.spec);
     let made = directory
         .write(&record)
         .and_then(|()| std::fs::write(directory.config(), &bundle.text).doing("copy config.json"))
@@ -89,16 +91,17 @@ pub(super) fn create(
             make(context, options, bundle, &entry, &directory, &mut record)
         });
     if made.is_err() {
-        if let Err(failure) = delete::remove(&directory, &record) {
+        // Once there was a process, hooks may have made what those after a container's end remove.
+        let undone = match record.process {
+            Some(_) => delete::delete_locked(context, &directory, &record),
+            None => delete::remove(&directory, &record),
+        };
+        if let Err(failure) = undone {
             context.log.warn(failure.lines().trim_end());
-        }
-        // Those before may have made what those after remove.
-        if record.process.is_some() {
-            delete::run_poststop(context, &record, &hooks.poststop)?;
         }
     }
     let (starting, terminal) = made?;
-    Ok(Created { directory, starting, terminal })
+    Ok(Created { directory, starting, program, terminal })
 }
 
 fn make(
@@ -175,7 +178,7 @@ fn make(
 }
 
 /// The program, for messages.
-pub(super) fn program(spec: &Spec) -> String {
+fn program(spec: &Spec) -> String {
     let arguments = spec.process().as_ref().and_then(|process| process.args().as_deref());
     arguments.and_then(<[String]>::first).cloned().unwrap_or_default()
 }

@@ -1,12 +1,10 @@
 //! `sandbar oci delete`.
 
-use std::time::{Duration, Instant};
-
 use oci_spec::runtime::{ContainerState, Hook};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Signal, pidfd_send_signal};
 use sandbar_runtime::run_hooks;
+use sandbar_sys::ends_within;
 
 use super::create::Hooks;
 use super::record::{Directory, Process, Record, Status};
@@ -68,7 +66,12 @@ pub(super) fn delete(context: &Context, directory: &Directory) -> Result<()> {
     delete_locked(context, directory, &directory.record()?)
 }
 
-fn delete_locked(context: &Context, directory: &Directory, record: &Record) -> Result<()> {
+/// The same for whoever has the lock.
+pub(super) fn delete_locked(
+    context: &Context,
+    directory: &Directory,
+    record: &Record,
+) -> Result<()> {
     let spec = directory.spec();
     remove(directory, record)?;
     match spec {
@@ -83,7 +86,7 @@ fn delete_locked(context: &Context, directory: &Directory, record: &Record) -> R
 }
 
 /// Runs the hooks after a container's end. One that fails is told, and the others are run.
-pub(super) fn run_poststop(context: &Context, record: &Record, hooks: &[Hook]) -> Result<()> {
+fn run_poststop(context: &Context, record: &Record, hooks: &[Hook]) -> Result<()> {
     for hook in hooks {
         let state = record.state_text(ContainerState::Stopped)?;
         if let Err(error) = run_hooks("poststop", std::slice::from_ref(hook), &state) {
@@ -111,23 +114,10 @@ fn end(directory: &Directory, process: Process, record: Option<&Record>) -> Resu
         sent => sent.doing(action())?,
     }
     if let Some(record) = record.filter(|record| cgroups::is_frozen(record)) {
-        cgroups::required(record)?.thaw().doing(action())?;
+        record.cgroup.cgroup()?.thaw().doing(action())?;
     }
-    if record.is_some() && !ends(&pidfd, cgroups::PATIENCE)? {
+    if record.is_some() && !ends_within(&pidfd, cgroups::PATIENCE).doing(action())? {
         return Err(Failure::new(format!("cannot {}: it does not end", action())));
     }
     Ok(())
-}
-
-fn ends(process: &std::os::fd::OwnedFd, within: Duration) -> Result<bool> {
-    let deadline = Instant::now() + within;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
-        match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&timeout)) {
-            Ok(0) if left.is_zero() => return Ok(false),
-            Ok(0) | Err(Errno::INTR) => {}
-            polled => return polled.map(|_| true).doing("wait for a process"),
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::record::{Directory, Status};
-use super::{Context, cgroups, consumption};
+use super::{Context, consumption};
 use crate::cli::Exit;
 use crate::failure::{Doing, Failure, Result};
 use crate::output;
@@ -35,7 +35,7 @@ impl Events {
         let action = format!("watch container {}", self.id);
         let directory = Directory::new(&context.root, &self.id)?;
         let record = directory.record()?;
-        let cgroup = cgroups::required(&record)?;
+        let cgroup = record.cgroup.cgroup()?;
         if directory.status(&record) == Status::Stopped {
             return Err(Failure::new(format!("cannot {action}: container not running")));
         }

@@ -11,7 +11,7 @@ use sandbar_runtime::{PidNamespace, Placement, Process, Starting, Stdio};
 use super::options::ProcessOptions;
 use super::process::{attend, follow, stdio};
 use super::record::{Directory, Record, Status};
-use super::{Context, cgroups, safety};
+use super::{Context, safety};
 use crate::attach::signals;
 use crate::cli::Exit;
 use crate::failure::{Doing, Failure, Result};
@@ -25,7 +25,9 @@ pub(super) struct Exec {
     #[arg(short, long)]
     detach: bool,
     /// Read the process's specification from this file
-    #[arg(short = 'p', long = "process", value_name = "FILE")]
+    #[arg(short = 'p', long = "process", value_name = "FILE", conflicts_with_all = [
+        "cwd", "env", "user", "additional_gids", "cap", "no_new_privs", "command",
+    ])]
     specification: Option<PathBuf>,
     /// Its working directory
     #[arg(long, value_name = "DIR")]
@@ -81,10 +83,10 @@ impl Exec {
                 )));
             }
         }
-        let spec = self.specification(&directory)?;
+        let bundle = directory.spec()?;
+        let spec = self.specification(bundle.process().clone().unwrap_or_default())?;
         let terminal = spec.terminal().unwrap_or(false);
         self.process.check(terminal, self.detach)?;
-        let bundle = directory.spec()?;
         let profile = bundle.linux().as_ref().and_then(|linux| linux.seccomp().clone());
         let process = Process {
             spec,
@@ -133,7 +135,7 @@ impl Exec {
 
     /// The container's cgroup, or that below it which was asked for.
     fn entry(&self, record: &Record) -> Result<sandbar_cgroup::Entry> {
-        let cgroup = cgroups::required(record)?;
+        let cgroup = record.cgroup.cgroup()?;
         let action = || format!("use the cgroup {}", cgroup.path());
         match &self.cgroup {
             None => cgroup.entry().doing(action()),
@@ -144,13 +146,12 @@ impl Exec {
         }
     }
 
-    /// What is to be run: the file's, or the container's own with what was asked for in its place.
-    fn specification(&self, directory: &Directory) -> Result<Spec> {
+    /// What is to be run: the file's, or the container's `own` with what was asked for in its place.
+    fn specification(&self, own: Spec) -> Result<Spec> {
         if let Some(path) = &self.specification {
             let action = || format!("read {}", path.display());
             let text = std::fs::read(path).doing(action())?;
             let mut spec: Spec = serde_json::from_slice(&text).doing(action())?;
-            let own = directory.spec()?.process().clone().unwrap_or_default();
             // What it does not say is as in the container, so that it is no less confined.
             if spec.apparmor_profile().is_none() {
                 spec.set_apparmor_profile(own.apparmor_profile().clone());
@@ -164,13 +165,16 @@ impl Exec {
             if spec.rlimits().is_none() {
                 spec.set_rlimits(own.rlimits().clone());
             }
+            if self.tty {
+                spec.set_terminal(Some(true));
+            }
             return Ok(spec);
         }
         if self.command.is_empty() {
             return Err(Failure::new(format!("what is to be run in container {}?", self.id))
                 .hint(format!("sandbar oci exec {} COMMAND", self.id)));
         }
-        let mut spec = directory.spec()?.process().clone().unwrap_or_default();
+        let mut spec = own;
         spec.set_args(Some(self.command.clone()));
         spec.set_terminal(Some(self.tty));
         if let Some(cwd) = &self.cwd {

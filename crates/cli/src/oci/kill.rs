@@ -36,7 +36,7 @@ impl Kill {
             )));
         };
         if self.all {
-            let cgroup = cgroups::required(&record)?;
+            let cgroup = record.cgroup.cgroup()?;
             if self.signal == SignalNumber::KILL {
                 cgroup.kill(cgroups::PATIENCE).doing(&action)?;
                 return Ok(Exit::SUCCESS);
@@ -57,7 +57,7 @@ impl Kill {
         pidfd_send_signal(&process, signal).doing(&action)?;
         // What stands still does not end.
         if self.signal == SignalNumber::KILL && cgroups::is_frozen(&record) {
-            cgroups::required(&record)?.thaw().doing(action)?;
+            record.cgroup.cgroup()?.thaw().doing(action)?;
         }
         Ok(Exit::SUCCESS)
     }

@@ -49,5 +49,5 @@ fn cgroup(
     if !states.contains(&status) {
         return Err(Failure::new(format!("cannot {action}: it is {}", status.as_str())));
     }
-    cgroups::required(&record)
+    record.cgroup.cgroup()
 }

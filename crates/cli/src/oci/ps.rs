@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::json;
 
+use super::Context;
 use super::record::Directory;
-use super::{Context, cgroups};
 use crate::cli::Exit;
 use crate::failure::{Doing, Failure, Result};
 use crate::output;
@@ -36,7 +36,7 @@ impl Ps {
     pub(super) fn execute(self, context: &Context) -> Result<Exit> {
         let record = Directory::new(&context.root, &self.id)?.record()?;
         let action = format!("list the processes of container {}", self.id);
-        let processes = cgroups::required(&record)?.processes().doing(&action)?;
+        let processes = record.cgroup.cgroup()?.processes().doing(&action)?;
         let numbers: Vec<i32> = processes.iter().map(|pid| pid.as_raw_nonzero().get()).collect();
         if self.format == Format::Json {
             output::line(json!(numbers))?;

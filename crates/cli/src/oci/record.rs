@@ -40,7 +40,7 @@ pub(super) struct Record {
     pub(super) annotations: std::collections::BTreeMap<String, String>,
     pub(super) created: Timestamp,
     /// Its cgroup; recorded before it is made.
-    pub(super) cgroup: Option<Place>,
+    pub(super) cgroup: Place,
     /// Its first process, and when that began, which tells it from a later one of the same number.
     pub(super) process: Option<Process>,
     /// Whether its process waits for its start, or is past that: until then nobody but its creator acts on it.

@@ -2,7 +2,7 @@
 
 use sandbar_runtime::Starting;
 
-use super::create::{Created, create, program};
+use super::create::{Created, create};
 use super::options::Creation;
 use super::process::{attend, follow};
 use super::start::start;
@@ -29,18 +29,19 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn execute(self, context: &Context) -> Result<Exit> {
         let socket = self.creation.process.console_socket.is_some();
-        let Created { directory, starting, mut terminal } =
+        let Created { directory, starting, program, mut terminal } =
             create(context, &self.creation, &self.id, self.detach)?;
         // Taken over before the program runs, so that none is lost.
         let signals = signals(terminal.is_some() && !socket)?;
         let remove = || delete::delete(context, &directory);
         let action = format!("start container {}", self.id);
-        let started = start(&directory).and_then(|()| {
-            let program = program(&directory.spec()?);
-            follow(context, &action, &program, &starting, &mut terminal)
-        });
+        let started = start(&directory)
+            .and_then(|()| follow(context, &action, &program, &starting, &mut terminal));
         if let Err(failure) = started {
-            remove()?;
+            // Why it did not start is what the caller wants to know first.
+            if let Err(failure) = remove() {
+                context.log.warn(failure.lines().trim_end());
+            }
             return Err(failure);
         }
         let shown = terminal.filter(|_| !socket);

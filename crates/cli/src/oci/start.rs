@@ -60,7 +60,9 @@ fn run_poststart(directory: &Directory, record: &Record) -> Result<()> {
     }
     let state = record.state_text(ContainerState::Running)?;
     run_hooks("poststart", &hooks, &state).map_err(|error| {
-        let killed = cgroups::required(record)
+        let killed = record
+            .cgroup
+            .cgroup()
             .and_then(|cgroup| cgroup.kill(cgroups::PATIENCE).doing("stop the container"));
         let failure = Failure::new(error.one_line());
         if killed.is_err() {

@@ -93,7 +93,7 @@ impl Update {
             None => serde_json::from_value(self.asked()).doing(&action)?,
         };
         let limits = cgroups::limits(&resources)?;
-        let told = cgroups::required(&record)?.set_limits(&limits).doing(action)?;
+        let told = record.cgroup.cgroup()?.set_limits(&limits).doing(action)?;
         told.iter().for_each(|told| context.log.warn(&told.to_string()));
         Ok(Exit::SUCCESS)
     }
