@@ -135,7 +135,9 @@ fn exec_takes_a_specification(node: &Node) {
     let printed = node.says("oci exec --process").with([&file]).with(["a"]).ok();
     assert_eq!(printed, "/there\n33\n");
     // What it says could not be told apart from what the options say.
-    node.says("oci exec --cwd /tmp --process").with([&file]).with(["a"]).code(2);
+    let both =
+        node.says("oci --log-format json exec --cwd /tmp --process").with([&file]).with(["a"]);
+    both.refused(2, &["--cwd", "--process", "sandbar oci exec --help"]);
     node.says("oci delete --force a").ok();
 }
 

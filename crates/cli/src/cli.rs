@@ -45,7 +45,7 @@ impl Exit {
 pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if let Some(arguments) = oci::arguments(&arguments) {
-        return oci::main(arguments);
+        return oci::main(&arguments);
     }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,

@@ -107,7 +107,7 @@ pub(crate) fn arguments(arguments: &[OsString]) -> Option<Vec<OsString>> {
 }
 
 /// Parses, runs, and says what went wrong if something did.
-pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
     // What the program does before it goes on from elsewhere, it does twice. Whether it has to is seen by the command
     // itself; a word that only looks like one costs a moment.
     if arguments.iter().any(|word| word == "create" || word == "run" || word == "exec") {
@@ -115,11 +115,12 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
     }
     // What the caller has open is for the container's program, if for anybody, and no hook's.
     let _without_such_a_call = sandbar_sys::mark_close_on_exec_from(3);
-    let arguments: Vec<OsString> =
-        std::iter::once(OsString::from("sandbar oci")).chain(arguments).collect();
-    let oci = match Oci::try_parse_from(&arguments) {
+    let with = |words: &[&str]| -> Vec<OsString> {
+        words.iter().map(OsString::from).chain(arguments.iter().cloned()).collect()
+    };
+    let oci = match Oci::try_parse_from(with(&["sandbar oci"])) {
         Ok(oci) => oci,
-        Err(error) => return usage::refuse(&error, &arguments),
+        Err(error) => return usage::refuse(&error, &with(&["sandbar", "oci"])),
     };
     let context = Context {
         root: oci.root.unwrap_or_else(|| ROOT.into()),

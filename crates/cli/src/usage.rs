@@ -42,9 +42,9 @@ fn command(arguments: &[OsString]) -> Vec<&str> {
     let mut found = Vec::new();
     while let Some(word) = words.next() {
         match word {
-            "--root" | "--run-root" => drop(words.next()),
+            "--root" | "--run-root" | "--log" | "--log-format" => drop(words.next()),
             option if option.starts_with('-') && found.is_empty() => {}
-            "pod" if found.is_empty() => found.push(word),
+            "pod" | "oci" if found.is_empty() => found.push(word),
             option if option.starts_with('-') => break,
             _ => {
                 found.push(word);
