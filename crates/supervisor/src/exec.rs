@@ -2,19 +2,18 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use oci_spec::runtime::{Process as ProcessSpec, Spec};
+use oci_spec::runtime::Process as ProcessSpec;
 use rustix::fs::SeekFrom;
 use rustix::process::Pid;
 use sandbar_runtime::{Event, Kind, PidNamespace, Placement, Process, Starting, Stdio};
 use sandbar_spec::control::{Failure, Reply};
-use sandbar_spec::layout::ContainerDirectory;
 use sandbar_spec::{ContainerId, ExitCode};
 use sandbar_sys::During;
 
 use crate::member::Member;
 use crate::poll::{Serial, Token};
 use crate::supervisor::Supervisor;
-use crate::{Error, cgroups, oci_state};
+use crate::{Error, cgroups};
 
 /// A further process in a container.
 #[derive(Debug)]
@@ -50,8 +49,7 @@ impl Supervisor {
         terminal: bool,
         fds: Vec<OwnedFd>,
     ) -> Result<(), Error> {
-        let member = self.members.get(id);
-        let Some((member, running)) = member.zip(member.and_then(Member::running)) else {
+        let Some(running) = self.members.get(id).and_then(Member::running) else {
             return Err(Error::new("the container is not running"));
         };
         let mut fds = fds.into_iter();
@@ -84,7 +82,7 @@ impl Supervisor {
                 .collect(),
         };
         let starting = sandbar_runtime::start_in(running.pidfd.as_fd(), &placement, || {
-            read_process(process, stdio, (id, &member.directory, running.pid))
+            read_process(process, stdio)
                 .map_err(|error| sandbar_runtime::Error::preparation(error.one_line()))
         })?;
         let serial = self.poll.serial();
@@ -159,20 +157,13 @@ impl Supervisor {
 }
 
 /// Reads the process to execute; runs in the child.
-fn read_process(
-    file: OwnedFd,
-    stdio: Stdio,
-    (id, directory, first): (&ContainerId, &ContainerDirectory, Pid),
-) -> Result<Process, Error> {
-    let path = directory.bundle();
-    let bundle: Spec = crate::read_record(&path)?
-        .ok_or_else(|| Error::new(format!("{} is gone", path.display())))?;
+fn read_process(file: OwnedFd, stdio: Stdio) -> Result<Process, Error> {
     rustix::fs::seek(&file, SeekFrom::Start(0)).during("lseek", || "the process".into())?;
     let text = std::io::read_to_string(std::fs::File::from(file))
         .during("read", || "the process".into())?;
     let spec: ProcessSpec =
         serde_json::from_str(&text).map_err(|error| Error::json("the process".as_ref(), error))?;
-    let state = Some(oci_state::of(id, directory, &bundle, Some(first)));
-    let profile = bundle.linux().as_ref().and_then(|linux| linux.seccomp().clone());
+    // No container of a pod has a profile of its own, nor an agent that wants its state.
+    let (profile, state) = (None, None);
     Ok(Process { spec, stdio, seccomp: true, profile, state, preserved_descriptors: 0 })
 }

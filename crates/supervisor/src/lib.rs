@@ -21,7 +21,6 @@ mod exec;
 mod log;
 mod member;
 mod namespaces;
-mod oci_state;
 mod packet;
 mod poll;
 mod record;

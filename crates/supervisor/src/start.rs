@@ -19,7 +19,7 @@ use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Serial, Token};
 use crate::streams::{Stream, open_fifo};
 use crate::supervisor::Supervisor;
-use crate::{Error, cgroups, oci_state};
+use crate::{Error, cgroups};
 
 impl Supervisor {
     /// Starts each queued container whose turn has come: pause first where its namespace is joined.
@@ -367,7 +367,6 @@ fn prepare(
     let mut spec: Spec = crate::read_record(&path)?
         .ok_or_else(|| Error::new(format!("{} is gone", path.display())))?;
     namespaces.write_to(&mut spec, config, process_of)?;
-    let state = oci_state::of(&config.id, directory, &spec, None);
     let stdio = if config.terminal {
         Stdio::Terminal
     } else {
@@ -396,7 +395,7 @@ fn prepare(
         pivot: true,
         gate: None,
         preserved_descriptors: 0,
-        state: Some(state),
+        state: None,
     })
 }
 
