@@ -74,6 +74,12 @@ impl Node {
         &self.sandbar
     }
 
+    /// The program `sandbar-oci`, which is beside `sandbar`.
+    #[must_use]
+    pub fn oci_program(&self) -> PathBuf {
+        self.sandbar.with_file_name("sandbar-oci")
+    }
+
     /// A path in a directory of the test's own.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {

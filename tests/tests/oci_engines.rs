@@ -24,7 +24,7 @@ struct Podman<'a>(&'a Node);
 
 impl<'a> Podman<'a> {
     fn new(node: &'a Node) -> Self {
-        symlink(node.program(), node.path("sandbar-oci")).expect("a name of its own");
+        symlink(node.oci_program(), node.path("sandbar-oci")).expect("a path without blanks");
         // Podman raises these by default, which needs CAP_SYS_RESOURCE.
         let limits =
             "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n";
@@ -149,7 +149,7 @@ fn podman_makes_pods(node: &Node) {
 }
 
 fn containerd_runs_containers(node: &Node) {
-    symlink(node.program(), node.path("sandbar-oci")).expect("a name of its own");
+    symlink(node.oci_program(), node.path("sandbar-oci")).expect("a path without blanks");
     let root = node.path("rootfs");
     tar::Archive::new(Rootfs::busybox().into_archive().as_slice()).unpack(&root).expect("a root");
     let config = node.file("config.toml", CONTAINERD);

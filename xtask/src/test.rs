@@ -126,7 +126,7 @@ fn build() -> Step {
 
 fn unit() -> Step {
     // By name, as `--bins` would also build a test harness for pause, which can't have one.
-    Step::tests("unit tests", &["--lib", "--bin", "sandbar", "--bin", "xtask", "--bin", "blog"])
+    Step::tests("unit tests", &["--lib", "--bin", "xtask", "--bin", "blog"])
 }
 
 fn cgroup2() -> Step {

@@ -1,49 +1,8 @@
-//! The `sandbar` command: arguments in, calls to the engine, and what they come to in words and an exit code.
-//!
-//! Arguments are parsed purely ([`values`], [`options`]), then resolved into the engine's own options, then one
-//! of the [`commands`] runs. Nothing below this crate prints or exits; here only [`output`] prints, and only
-//! [`failure`] makes messages of errors.
+//! The program `sandbar`.
 #![forbid(unsafe_code)]
 
-mod attach;
-mod cli;
-mod commands;
-mod context;
-mod failure;
-mod flow;
-mod human;
-mod inspect;
-mod oci;
-mod options;
-mod output;
-mod stdio;
-mod table;
-mod terminal;
-mod usage;
-mod values;
-
-use std::ffi::OsStr;
 use std::process::ExitCode;
 
-/// What the engine calls this program when it starts it as a pod's supervisor.
-const SUPERVISOR: &str = "sandbar-supervisor";
-
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os();
-    // First of all: a supervisor lives as long as its pod, and what is touched before this stays in its memory.
-    if arguments.next().as_deref() == Some(OsStr::new(SUPERVISOR)) {
-        return supervisor(arguments);
-    }
-    cli::main()
-}
-
-fn supervisor(arguments: std::env::ArgsOs) -> ExitCode {
-    match sandbar_engine::supervise(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let failure = failure::Failure::of("supervise the pod", error);
-            output::failure(&failure);
-            ExitCode::FAILURE
-        }
-    }
+    sandbar_cli::sandbar()
 }

@@ -12,6 +12,7 @@ mod delete;
 mod events;
 mod exec;
 mod features;
+mod json;
 mod kill;
 mod list;
 mod log;

@@ -28,13 +28,12 @@ const STEPS: [&str; 4] = ["run", "create", "start", "delete"];
 struct Runtime {
     name: &'static str,
     program: PathBuf,
-    words: &'static [&'static str],
 }
 
 impl Runtime {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(self.words).args(words).stdin(Stdio::null());
+        command.args(words).stdin(Stdio::null());
         command
     }
 
@@ -84,8 +83,8 @@ pub(super) fn measure(
     runs: usize,
     warm_up: usize,
 ) -> Result<Comparison> {
-    let installed = |name| apt::program(name).map(|program| Runtime { name, program, words: &[] });
-    let own = Runtime { name: "sandbar", program: sandbar.to_owned(), words: &["oci"] };
+    let installed = |name| apt::program(name).map(|program| Runtime { name, program });
+    let own = Runtime { name: "sandbar", program: sandbar.with_file_name("sandbar-oci") };
     let runtimes: Vec<_> =
         [Some(own), installed("crun"), installed("runc")].into_iter().flatten().collect();
     let quick = Bundle::new(&scratch.join("quick"), rootfs, &["true"], None)?;

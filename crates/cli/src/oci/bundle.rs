@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
 
+use super::json;
 use crate::failure::{Doing, Failure, Result};
 
 /// The longest `config.json` that is read.
@@ -22,15 +23,6 @@ pub(super) struct Bundle {
     pub(super) rootfs: PathBuf,
 }
 
-/// Reads the `text` of `config`, naming the field that is wrong.
-pub(super) fn parse(config: &Path, text: &[u8]) -> Result<Spec> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let (field, why) = (error.path().to_string(), error.into_inner());
-        Failure::new(format!("cannot use {}: {field}: {why}", config.display()))
-    })
-}
-
 impl Bundle {
     /// Reads that in `path` and refuses what could not be run, before anything is made.
     pub(super) fn open(path: &Path) -> Result<Self> {
@@ -43,7 +35,7 @@ impl Bundle {
         if u64::try_from(text.len()).is_ok_and(|length| length > LONGEST) {
             return Err(Failure::new(format!("cannot {action}: it is longer than 16 MiB")));
         }
-        let mut spec = parse(&config, &text)?;
+        let mut spec: Spec = json::read(config.display(), &text)?;
         let version = spec.version();
         if !(version == "1.0" || version.starts_with("1.")) {
             let what = format!("ociVersion {version:?}: 1.0.0 and later versions 1 are supported");

@@ -151,7 +151,7 @@ impl Exec {
         if let Some(path) = &self.specification {
             let action = || format!("read {}", path.display());
             let text = std::fs::read(path).doing(action())?;
-            let mut spec: Spec = serde_json::from_slice(&text).doing(action())?;
+            let mut spec: Spec = super::json::read(path.display(), &text)?;
             // What it does not say is as in the container, so that it is no less confined.
             if spec.apparmor_profile().is_none() {
                 spec.set_apparmor_profile(own.apparmor_profile().clone());

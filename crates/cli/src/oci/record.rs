@@ -155,7 +155,7 @@ impl Directory {
     pub(super) fn spec(&self) -> Result<Spec> {
         let path = self.config();
         let text = fs::read(&path).doing(format!("read {}", path.display()))?;
-        super::bundle::parse(&path, &text)
+        super::json::read(path.display(), &text)
     }
 
     /// What is recorded.
@@ -167,9 +167,7 @@ impl Directory {
     pub(super) fn find(&self) -> Result<Option<Record>> {
         let path = self.path.join("state.json");
         match fs::read(&path) {
-            Ok(text) => {
-                serde_json::from_slice(&text).doing(format!("read {}", path.display())).map(Some)
-            }
+            Ok(text) => super::json::read(path.display(), &text).map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).doing(format!("read {}", path.display())),
         }

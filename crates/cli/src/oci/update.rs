@@ -90,7 +90,7 @@ impl Update {
         }
         let resources = match &self.resources {
             Some(path) => read(path)?,
-            None => serde_json::from_value(self.asked()).doing(&action)?,
+            None => super::json::read("the options", self.asked().to_string().as_bytes())?,
         };
         let limits = cgroups::limits(&resources)?;
         let told = record.cgroup.cgroup()?.set_limits(&limits).doing(action)?;
@@ -137,7 +137,7 @@ fn read(path: &Path) -> Result<oci_spec::runtime::LinuxResources> {
     } else {
         text = std::fs::read(path).doing(action())?;
     }
-    serde_json::from_slice(&text).doing(action())
+    super::json::read(path.display(), &text)
 }
 
 #[cfg(test)]
