@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{Command, Node, Process, Rootfs, SOON, until};
 
 /// A bundle in the test's directory: busybox, with no terminal, doing nothing for long.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Bundle {
     path: PathBuf,
     spec: Value,

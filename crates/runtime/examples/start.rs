@@ -51,7 +51,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
         };
     let further: Vec<String> = std::env::args().skip(2).collect();
     let process = spec.process().clone();
-    let starting = start(&placement, || {
+    let mut starting = start(&placement, || {
         Ok(Container {
             spec,
             rootfs: Rootfs::Directory(root),
@@ -64,18 +64,16 @@ fn run() -> Result<u8, Box<dyn Error>> {
             preserved_descriptors: 0,
         })
     })?;
-    follow(&starting, &mut terminal)?;
+    follow(&mut starting, &mut terminal)?;
     if let (false, Some(mut spec)) = (further.is_empty(), process) {
         spec.set_args(Some(further));
         let stdio = Stdio::Descriptors(streams()?);
-        let placement =
-            Placement { pid_namespace: PidNamespace::Of(starting.pidfd.as_fd()), ..placement };
         let prepare = || {
             let (profile, state) = (None, None);
             Ok(Process { spec, stdio, seccomp: false, profile, state, preserved_descriptors: 0 })
         };
-        let second = start_in(starting.pidfd.as_fd(), &placement, prepare)?;
-        follow(&second, &mut terminal)?;
+        let mut second = start_in(starting.pidfd.as_fd(), None, Vec::new(), prepare)?;
+        follow(&mut second, &mut terminal)?;
         let code = wait(&second)?;
         rustix::process::pidfd_send_signal(&starting.pidfd, rustix::process::Signal::KILL)?;
         wait(&starting)?;
@@ -97,9 +95,9 @@ fn streams() -> std::io::Result<[OwnedFd; 3]> {
 }
 
 /// Follows a start until the program runs.
-fn follow(starting: &Starting, terminal: &mut Option<OwnedFd>) -> Result<(), Box<dyn Error>> {
+fn follow(starting: &mut Starting, terminal: &mut Option<OwnedFd>) -> Result<(), Box<dyn Error>> {
     loop {
-        match starting.next()? {
+        match starting.next_event()? {
             Event::Told(text) => eprintln!("told: {text}"),
             Event::Terminal(other) => *terminal = Some(other),
             Event::Failed(error) => return Err(format!("{:?}: {error}", error.kind()).into()),

@@ -13,7 +13,7 @@ use crate::check::check;
 use crate::devices::Dev;
 use crate::error::{Error, Kind, Step};
 use crate::gate::Gate;
-use crate::handoff::{self, HandedOver};
+use crate::handoff;
 use crate::mounts::Mounting;
 use crate::namespaces::Entrance;
 use crate::process::{Process, Stdio};
@@ -49,13 +49,13 @@ pub struct Container {
 }
 
 impl Container {
-    /// Becomes it. Returns only if that fails, or once another process does the rest: one in the PID
-    /// namespace that the user namespace owns, of which `handoff` tells.
+    /// Becomes it; or another process does, one in the PID namespace that the user namespace owns, of which
+    /// `handoff` tells. Returns only if that fails.
     pub(crate) fn become_it(
         self,
         reporter: &Reporter,
         handoff: Option<&Reporter>,
-    ) -> Result<HandedOver, Error> {
+    ) -> Result<Infallible, Error> {
         check(&self.spec)?;
         let Some(process) = self.spec.process() else {
             return Err(Error::new(Kind::InvalidSpec, "process: it is needed"));
@@ -64,8 +64,7 @@ impl Container {
             return Err(Error::new(Kind::InvalidSpec, "linux: it is needed"));
         };
         let (profile, state) = (linux.seccomp().as_ref(), self.state.as_ref());
-        let filter = Filter::prepare(profile, self.seccomp, process, state, reporter)?;
-        let filter = filter.as_ref();
+        let mut filter = Filter::prepare(profile, self.seccomp, process, state, reporter)?;
         limits::apply_before_namespaces(process, reporter)?;
         labels::apply(process)?;
         let entrance = Entrance::open(linux)?;
@@ -81,8 +80,7 @@ impl Container {
             rootfs::propagate(propagation)?;
             let tree = self.rootfs.detached(&self.mount_point)?;
             let root = Rootfs::attach(tree, &self.mount_point)?;
-            let end = self.finish(&root, &mounting, HashMap::new(), filter, reporter);
-            return end.map(|never| match never {});
+            return self.finish(&root, &mounting, HashMap::new(), filter.as_ref(), reporter);
         };
         // As the host's root: it alone may mount an overlay, map owners and go where sources are.
         entrance.enter_as_host()?;
@@ -91,14 +89,17 @@ impl Container {
         let bound = mounting.bind_all(self.spec.mounts().as_deref().unwrap_or_default())?;
         rootfs::stand_at(&self.mount_point)?;
         entrance.enter_as_user(user, handoff.is_some())?;
-        let rest = || {
+        let rest = |filter: Option<&Filter>| {
             let root = Rootfs::attach_here(tree)?;
-            self.finish(&root, &mounting, bound, filter, reporter).map(|never| match never {})
+            self.finish(&root, &mounting, bound, filter, reporter)
         };
-        match handoff {
-            Some(handoff) => handoff::hand_over(handoff, reporter, rest),
-            None => rest(),
-        }
+        let Some(handoff) = handoff else { return rest(filter.as_ref()) };
+        handoff::hand_over(handoff, reporter, |number| {
+            if let Some(filter) = &mut filter {
+                filter.is_loaded_by(number)?;
+            }
+            rest(filter.as_ref())
+        })
     }
 
     /// The steps within the container's namespaces.

@@ -136,8 +136,8 @@ impl Entrance {
     }
 }
 
-/// Joins the namespaces of the process that `container` (a pidfd) refers to, but for the PID namespace, and
-/// has its execution domain.
+/// Joins the namespaces of the process that `container` (a pidfd) refers to, the PID namespace for what is cloned from
+/// now on, and has its execution domain.
 pub(crate) fn join_those_of(container: BorrowedFd<'_>) -> Result<(), Error> {
     use rustix::thread::ThreadNameSpaceType as Kind;
     let process = format!("/proc/{}", user_namespace::number(container)?);
@@ -149,7 +149,8 @@ pub(crate) fn join_those_of(container: BorrowedFd<'_>) -> Result<(), Error> {
         | Kind::CONTROL_GROUP
         | Kind::HOST_NAME_AND_NIS_DOMAIN_NAME
         | Kind::INTER_PROCESS_COMMUNICATION
-        | Kind::NETWORK;
+        | Kind::NETWORK
+        | Kind::PROCESS_ID;
     // The kernel refuses to let a process join the user namespace that it is in.
     let other_user = id(&process, "user")? != id("/proc/self", "user")?;
     for (kind, asked) in [

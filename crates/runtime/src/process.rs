@@ -4,11 +4,13 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use oci_spec::runtime::{LinuxSeccomp, Process as ProcessSpec, State};
+use rustix::process::DumpableBehavior;
 use sandbar_sys::During;
 
 use crate::environment::Environment;
 use crate::error::{Error, Kind};
 use crate::gate::Prepared;
+use crate::handoff;
 use crate::report::Reporter;
 use crate::root::Root;
 use crate::seccomp::Filter;
@@ -63,17 +65,41 @@ impl Process {
     ) -> Result<Infallible, Error> {
         crate::check::check_process(&self.spec)?;
         let (profile, state) = (self.profile.as_ref(), self.state.as_ref());
-        let filter = Filter::prepare(profile, self.seccomp, &self.spec, state, reporter)?;
+        let mut filter = Filter::prepare(profile, self.seccomp, &self.spec, state, reporter)?;
         limits::apply_before_namespaces(&self.spec, reporter)?;
         scheduling::apply_affinity(&self.spec, reporter)?;
         labels::apply(&self.spec)?;
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .during("prctl", || "PR_SET_DUMPABLE 0".into())?;
         namespaces::join_those_of(container)?;
-        let root = Root::current()?;
-        let slave = match self.stdio {
-            Stdio::Terminal => Some(terminal::open(&root, &self.spec, reporter)?),
-            Stdio::Descriptors(_) => None,
-        };
-        self.execute(filter.as_ref(), &root, slave, None, reporter)
+        self.close_what_is_not_its_own(filter.as_ref(), reporter)?;
+        handoff::hand_over(reporter, reporter, |number| {
+            if let Some(filter) = &mut filter {
+                filter.is_loaded_by(number)?;
+            }
+            let root = Root::current()?;
+            let slave = match self.stdio {
+                Stdio::Terminal => Some(terminal::open(&root, &self.spec, reporter)?),
+                Stdio::Descriptors(_) => None,
+            };
+            self.execute(filter.as_ref(), &root, slave, None, reporter)
+        })
+    }
+
+    /// Closes what this process has of its starter's, before it is where others may look.
+    fn close_what_is_not_its_own(
+        &self,
+        filter: Option<&Filter>,
+        reporter: &Reporter,
+    ) -> Result<(), Error> {
+        let mut kept = vec![reporter.as_fd()];
+        kept.extend(filter.and_then(Filter::agent));
+        if let Stdio::Descriptors(fds) = &self.stdio {
+            kept.extend(fds.iter().map(AsFd::as_fd));
+        }
+        let first = 3 + self.preserved_descriptors;
+        Ok(sandbar_sys::close_from(first, &kept)
+            .during("close_range", || format!("{first} and up"))?)
     }
 
     /// The last steps, in the container's root: descriptors, identity, privileges, program.

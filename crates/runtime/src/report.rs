@@ -4,11 +4,13 @@ use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
-use sandbar_sys::{During, Failure};
+use rustix::process::Pid;
+use sandbar_sys::{Child, During, Failure};
 
 use crate::error::{Error, Kind};
 
@@ -35,6 +37,8 @@ pub(crate) enum Report {
     Prepared,
     /// All is done but its program.
     Created,
+    /// Another process does the rest: its number, and what refers to it.
+    HandedOver(Pid, OwnedFd),
     /// It failed, and is ending.
     Failed(Error),
 }
@@ -77,6 +81,17 @@ impl Reporter {
         self.send(b'c', "", None);
     }
 
+    /// Says which process does the rest.
+    pub(crate) fn handed_over(&self, to: &Child) -> Result<(), Failure> {
+        let number = to.pid.as_raw_nonzero().to_string();
+        let sent = if self.send(b'h', &number, Some(to.pidfd.as_fd())) {
+            Ok(())
+        } else {
+            Err(Errno::PIPE)
+        };
+        sent.during("sendmsg", || "the process that does the rest".into())
+    }
+
     /// What the starter answers; empty if it is gone.
     pub(crate) fn told(&self) -> Result<String, Failure> {
         let mut text = vec![0; LONGEST_ANSWER];
@@ -115,7 +130,7 @@ impl Reports {
     /// Answers a child that waits.
     pub(crate) fn answer(&self, text: &str) -> Result<(), Failure> {
         let sent = if text.len() > LONGEST_ANSWER {
-            Err(rustix::io::Errno::MSGSIZE)
+            Err(Errno::MSGSIZE)
         } else {
             rustix::net::send(&self.0, text.as_bytes(), SendFlags::NOSIGNAL).map(drop)
         };
@@ -149,10 +164,20 @@ impl Reports {
             (b'm', Some(terminal)) => Report::Terminal(terminal),
             (b'p', _) => Report::Prepared,
             (b'c', _) => Report::Created,
+            (b'h', Some(process)) => match text.parse().ok().and_then(Pid::from_raw) {
+                Some(pid) => Report::HandedOver(pid, process),
+                None => Report::Failed(Error::new(Kind::System, format!("no process id: {text}"))),
+            },
             (tag, _) => {
                 Report::Failed(Error::new(Kind::from_letter(tag.to_ascii_lowercase()), text))
             }
         }))
+    }
+}
+
+impl AsFd for Reporter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

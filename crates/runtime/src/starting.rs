@@ -1,9 +1,10 @@
 //! Cloning the child, in the right PID namespace and cgroup.
 
+use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, WaitIdOptions, set_parent_process_death_signal};
 use rustix::thread::{
     LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
 };
@@ -11,7 +12,7 @@ use sandbar_sys::{Child, CloneOptions, During, Failure, clone_child, default_sig
 
 use crate::container::Container;
 use crate::error::Error;
-use crate::handoff::{self, HandedOver};
+use crate::handoff;
 use crate::process::Process;
 use crate::report::{Report, Reporter, Reports, channel};
 
@@ -45,7 +46,7 @@ pub struct Placement<'a> {
 /// A process that is being started.
 #[derive(Debug)]
 pub struct Starting {
-    /// Its process id, as the starter's PID namespace numbers it.
+    /// Its process id, as the starter's PID namespace numbers it. It may become another's in [`next_event`](Self::next_event).
     pub pid: Pid,
     /// Refers to it.
     pub pidfd: OwnedFd,
@@ -82,18 +83,23 @@ pub fn start(
     spawn(placement, |reporter, handoff| prepare()?.become_it(reporter, handoff))
 }
 
-/// Starts a further process in the container whose first process `container` (a pidfd) refers to.
+/// Starts a further process in the container whose first process `container` (a pidfd) refers to, in its
+/// namespaces and the given cgroup (see [`Placement`]).
+///
+/// The process that is returned is not the one that executes, but enters the namespaces for that one: which it is
+/// is known at [`Event::Running`].
 ///
 /// # Errors
 /// Only what fails before the child exists; the rest is an [`Event`].
 pub fn start_in(
     container: BorrowedFd<'_>,
-    placement: &Placement<'_>,
+    into_cgroup: Option<BorrowedFd<'_>>,
+    cgroup_tasks: Vec<BorrowedFd<'_>>,
     prepare: impl FnOnce() -> Result<Process, Error>,
 ) -> Result<Starting, Error> {
-    spawn(placement, |reporter, _| {
-        prepare()?.become_it_in(container, reporter).map(|never| match never {})
-    })
+    let pid_namespace = PidNamespace::Inherited;
+    let placement = Placement { pid_namespace, into_cgroup, cgroup_tasks };
+    spawn(&placement, |reporter, _| prepare()?.become_it_in(container, reporter))
 }
 
 impl Starting {
@@ -101,15 +107,24 @@ impl Starting {
     ///
     /// # Errors
     /// As recvmsg(2), `EAGAIN` among them.
-    pub fn next(&self) -> Result<Event, Failure> {
-        Ok(match self.reports.next()? {
-            None => Event::Running,
-            Some(Report::Told(text)) => Event::Told(text),
-            Some(Report::Terminal(terminal)) => Event::Terminal(terminal),
-            Some(Report::Prepared) => Event::Prepared,
-            Some(Report::Created) => Event::Created,
-            Some(Report::Failed(error)) => Event::Failed(error),
-        })
+    pub fn next_event(&mut self) -> Result<Event, Failure> {
+        loop {
+            return Ok(match self.reports.next()? {
+                None => Event::Running,
+                Some(Report::Told(text)) => Event::Told(text),
+                Some(Report::Terminal(terminal)) => Event::Terminal(terminal),
+                Some(Report::Prepared) => Event::Prepared,
+                Some(Report::Created) => Event::Created,
+                Some(Report::HandedOver(pid, pidfd)) => {
+                    // One that is not at its end yet is collected with the starter's other children.
+                    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+                    let _later = handoff::collect(self.pidfd.as_fd(), options);
+                    (self.pid, self.pidfd) = (pid, pidfd);
+                    continue;
+                }
+                Some(Report::Failed(error)) => Event::Failed(error),
+            });
+        }
     }
 
     /// Lets a process go on that has reported [`Event::Prepared`]. The container's state (JSON) is for its hooks:
@@ -131,7 +146,7 @@ impl AsFd for Starting {
 /// Clones a child that runs `body`, which returns only if it fails.
 fn spawn(
     placement: &Placement<'_>,
-    body: impl FnOnce(&Reporter, Option<&Reporter>) -> Result<HandedOver, Error>,
+    body: impl FnOnce(&Reporter, Option<&Reporter>) -> Result<Infallible, Error>,
 ) -> Result<Starting, Error> {
     let (reports, reporter) = channel()?;
     let handoff = match placement.pid_namespace {
@@ -162,13 +177,12 @@ fn spawn(
             rustix::process::setsid().during("setsid", String::new)?;
             body(&reporter, handoff.as_ref().map(|(_, child)| child))
         });
-        match failed {
-            Ok(HandedOver) => 0,
-            Err(error) => {
-                reporter.failed(&error);
-                error.exit_status()
-            }
-        }
+        let error = match failed {
+            Ok(never) => match never {},
+            Err(error) => error,
+        };
+        reporter.failed(&error);
+        error.exit_status()
     });
     if let Some(own) = own {
         leave_for_children(own.as_fd())?;

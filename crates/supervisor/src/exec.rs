@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use oci_spec::runtime::Process as ProcessSpec;
 use rustix::fs::SeekFrom;
 use rustix::process::Pid;
-use sandbar_runtime::{Event, Kind, PidNamespace, Placement, Process, Starting, Stdio};
+use sandbar_runtime::{Event, Kind, Process, Starting, Stdio};
 use sandbar_spec::control::{Failure, Reply};
 use sandbar_spec::{ContainerId, ExitCode};
 use sandbar_sys::During;
@@ -71,17 +71,11 @@ impl Supervisor {
             }
             None => None,
         };
-        let placement = Placement {
-            pid_namespace: PidNamespace::Of(running.pidfd.as_fd()),
-            into_cgroup: entry
-                .as_ref()
-                .and_then(|entry| entry.clone_into.as_ref().map(AsFd::as_fd)),
-            cgroup_tasks: entry
-                .iter()
-                .flat_map(|entry| entry.tasks.iter().map(AsFd::as_fd))
-                .collect(),
-        };
-        let starting = sandbar_runtime::start_in(running.pidfd.as_fd(), &placement, || {
+        let into_cgroup = entry.as_ref().and_then(|entry| entry.clone_into.as_ref());
+        let into_cgroup = into_cgroup.map(AsFd::as_fd);
+        let tasks = entry.iter().flat_map(|entry| entry.tasks.iter().map(AsFd::as_fd)).collect();
+        let container = running.pidfd.as_fd();
+        let starting = sandbar_runtime::start_in(container, into_cgroup, tasks, || {
             read_process(process, stdio)
                 .map_err(|error| sandbar_runtime::Error::preparation(error.one_line()))
         })?;
@@ -101,9 +95,11 @@ impl Supervisor {
             let Some(exec) = self.execs.iter_mut().find(|exec| exec.serial == serial) else {
                 return;
             };
-            let Some(starting) = &exec.starting else { return };
+            let Some(starting) = &mut exec.starting else { return };
             let client = exec.client;
-            match starting.next() {
+            let event = starting.next_event();
+            exec.pid = starting.pid;
+            match event {
                 Err(failure) if failure.errno() == rustix::io::Errno::AGAIN => return,
                 Ok(Event::Told(text)) => exec.told.push(text),
                 Ok(Event::Terminal(terminal)) => exec.terminal = Some(terminal),
@@ -137,11 +133,13 @@ impl Supervisor {
 
     /// Tells who asked how a further process ended. False if `pid` is none.
     pub(crate) fn exec_ended(&mut self, pid: Pid, code: ExitCode) -> bool {
-        let Some(exec) = self.execs.iter().find(|exec| exec.pid == pid) else { return false };
-        let serial = exec.serial;
-        if exec.starting.is_some() {
+        // Which process a start has gone on in may not have been heard of yet.
+        let starting = self.execs.iter().filter(|exec| exec.starting.is_some());
+        for serial in starting.map(|exec| exec.serial).collect::<Vec<_>>() {
             self.follow_exec(serial);
         }
+        let Some(exec) = self.execs.iter().find(|exec| exec.pid == pid) else { return false };
+        let serial = exec.serial;
         if let Some(exec) = self.forget_exec(serial) {
             self.reply(exec.client, &Reply::Exited { code, last: false }, &[]);
         }

@@ -177,7 +177,7 @@ impl Supervisor {
         loop {
             let Some(member) = self.members.get_mut(id) else { return };
             let Phase::Starting(launch) = &mut member.phase else { return };
-            match launch.starting.next() {
+            match launch.starting.next_event() {
                 Err(failure) if failure.errno() == Errno::AGAIN => return,
                 Ok(Event::Told(text)) => launch.told.push(text),
                 Ok(Event::Terminal(terminal)) => {

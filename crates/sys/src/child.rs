@@ -37,7 +37,10 @@ pub struct Child {
 /// `EBUSY` if the process has more than one thread: the child would inherit their locks, held for ever.
 /// Else as clone3(2).
 pub fn clone_child(options: CloneOptions<'_>, body: impl FnOnce() -> i32) -> Result<Child, Errno> {
-    if rustix::fs::stat("/proc/self/task")?.st_nlink > 3 {
+    // unshare(2): CLONE_THREAD changes nothing where there is one thread, and is EINVAL where there are more. It
+    // asks no /proc, which may be another's.
+    // SAFETY: it parts nothing of what this process has.
+    if unsafe { libc::unshare(libc::CLONE_THREAD) } != 0 {
         return Err(Errno::BUSY);
     }
     let mut pidfd = -1;
@@ -73,8 +76,7 @@ pub fn clone_child(options: CloneOptions<'_>, body: impl FnOnce() -> i32) -> Res
         0 => {
             // A panic must not unwind into the parent's code: the child ends here.
             let status = catch_unwind(AssertUnwindSafe(body)).unwrap_or(101);
-            // SAFETY: _exit ends the process; nothing of it is used again.
-            unsafe { libc::_exit(status) }
+            end_child(status)
         }
         _ => Ok(Child {
             pid: i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::RANGE)?,
@@ -82,6 +84,12 @@ pub fn clone_child(options: CloneOptions<'_>, body: impl FnOnce() -> i32) -> Res
             pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
         }),
     }
+}
+
+/// Ends a cloned child at once (`_exit(2)`), and nothing that it has is dropped.
+pub fn end_child(status: i32) -> ! {
+    // SAFETY: _exit ends the process; nothing of it is used again.
+    unsafe { libc::_exit(status) }
 }
 
 /// `CLONE_INTO_CGROUP` of `linux/sched.h`, which does not fit the `c_int` of the C library's constants.

@@ -1,6 +1,6 @@
 //! File descriptors at the edges of a process: those it was given, and those it must not hand on.
 
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
 
@@ -36,6 +36,29 @@ pub fn take_inherited(number: RawFd) -> Option<OwnedFd> {
         libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC);
         Some(OwnedFd::from_raw_fd(number))
     }
+}
+
+/// Closes every descriptor from `first` up that is not among `kept`: whoever owns one must not use it again. To be
+/// called in a child that is the copy of another process, and that never goes back to what that one was doing.
+///
+/// # Errors
+/// As close_range(2).
+pub fn close_from(first: u32, kept: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    numbers.sort_unstable();
+    numbers.push(u32::MAX);
+    let mut first = first;
+    for number in numbers {
+        if first < number {
+            // SAFETY: the contract above: what is closed is the child's copy, which nobody uses again.
+            let done = unsafe { libc::syscall(libc::SYS_close_range, first, number - 1, 0) };
+            if done != 0 {
+                return Err(last_errno());
+            }
+        }
+        first = first.max(number.saturating_add(1));
+    }
+    Ok(())
 }
 
 /// Lets the program that is executed next have the `count` descriptors from 3 on; those that are not open are left out.

@@ -30,10 +30,10 @@ pub use bpf::{
     BpfInstruction, attach_device_program, detach_device_program, device_programs,
     load_device_program,
 };
-pub use child::{Child, CloneOptions, clone_child};
+pub use child::{Child, CloneOptions, clone_child, end_child};
 pub use exec::{execute, execute_file};
 pub use failure::{During, Failure};
-pub use fds::{is_open, mark_close_on_exec_from, pass_on, take_inherited};
+pub use fds::{close_from, is_open, mark_close_on_exec_from, pass_on, take_inherited};
 pub use loopback::bring_up_loopback;
 pub use memory::{release_program, trim_heap};
 pub use mount::{MountAttributes, map_mount_owners, set_mount_attributes};

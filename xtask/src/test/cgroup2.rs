@@ -19,7 +19,7 @@ use crate::{build, shell};
 
 /// The files of tests, each with its arguments. Those that are left out say nothing of cgroups. Of the others some
 /// tests need a machine of a usual speed, as they do something very often or many times at once.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     // crates/cgroup's.
     ("kernel", ""),
     ("limits", ""),
@@ -31,6 +31,7 @@ const FILES: [(&str, &str); 11] = [
     ("leftovers", "--skip thirty_pods_at_once"),
     ("oci", ""),
     ("oci_bundles", ""),
+    ("oci_exec", ""),
     ("security_rows", "--skip row_7_a_target_that_is_raced"),
 ];
 

@@ -141,13 +141,13 @@ fn make(
         gate: Some(gate),
         preserved_descriptors: options.process.preserve_fds,
     };
-    let starting = sandbar_runtime::start(&placement, || Ok(container))
+    let mut starting = sandbar_runtime::start(&placement, || Ok(container))
         .map_err(|error| super::failure_of_start(&action, &program, &error))?;
     record.process = Some(Process::new(starting.pid));
     directory.write(record)?;
     let mut terminal = None;
     loop {
-        match follow(context, &action, &program, &starting, &mut terminal)? {
+        match follow(context, &action, &program, &mut starting, &mut terminal)? {
             Some(Point::Prepared) => {
                 let state = record.state_text(ContainerState::Creating)?;
                 for (point, list) in

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use oci_spec::runtime::{Capability, ContainerState, LinuxCapabilities, Process as Spec};
 use rustix::process::Pid;
-use sandbar_runtime::{PidNamespace, Placement, Process, Starting, Stdio};
+use sandbar_runtime::{Process, Starting, Stdio};
 
 use super::options::ProcessOptions;
 use super::process::{attend, follow, stdio};
@@ -113,17 +113,15 @@ impl Exec {
         let container = container
             .ok_or_else(|| Failure::new(format!("cannot {action}: container not running")))?;
         let entry = self.entry(record)?;
-        let placement = Placement {
-            pid_namespace: PidNamespace::Of(container.as_fd()),
-            into_cgroup: entry.clone_into.as_ref().map(AsFd::as_fd),
-            cgroup_tasks: entry.tasks.iter().map(AsFd::as_fd).collect(),
-        };
         let shown = has_terminal && self.process.console_socket.is_none();
         let signals = signals(shown)?;
-        let starting = sandbar_runtime::start_in(container.as_fd(), &placement, || Ok(process))
+        let into_cgroup = entry.clone_into.as_ref().map(AsFd::as_fd);
+        let tasks = entry.tasks.iter().map(AsFd::as_fd).collect();
+        let container = container.as_fd();
+        let mut starting = sandbar_runtime::start_in(container, into_cgroup, tasks, || Ok(process))
             .map_err(|error| super::failure_of_start(action, &program, &error))?;
         let mut terminal = None;
-        follow(context, action, &program, &starting, &mut terminal)?;
+        follow(context, action, &program, &mut starting, &mut terminal)?;
         let Starting { pid, pidfd, .. } = starting;
         self.process.send_terminal(terminal.as_ref().map(AsFd::as_fd))?;
         self.process.write_pid(Pid::as_raw_nonzero(pid).get())?;

@@ -28,12 +28,12 @@ pub(super) fn follow(
     context: &Context,
     action: &str,
     program: &str,
-    starting: &Starting,
+    starting: &mut Starting,
     terminal: &mut Option<OwnedFd>,
 ) -> Result<Option<Point>> {
     loop {
         match starting
-            .next()
+            .next_event()
             .map_err(|failure| Failure::new(format!("cannot {action}: {failure}")))?
         {
             Event::Told(text) => context.log.told(&text),

@@ -29,14 +29,14 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn execute(self, context: &Context) -> Result<Exit> {
         let socket = self.creation.process.console_socket.is_some();
-        let Created { directory, starting, program, mut terminal } =
+        let Created { directory, mut starting, program, mut terminal } =
             create(context, &self.creation, &self.id, self.detach)?;
         // Taken over before the program runs, so that none is lost.
         let signals = signals(terminal.is_some() && !socket)?;
         let remove = || delete::delete(context, &directory);
         let action = format!("start container {}", self.id);
         let started = start(&directory)
-            .and_then(|()| follow(context, &action, &program, &starting, &mut terminal));
+            .and_then(|()| follow(context, &action, &program, &mut starting, &mut terminal));
         if let Err(failure) = started {
             // Why it did not start is what the caller wants to know first.
             if let Err(failure) = remove() {

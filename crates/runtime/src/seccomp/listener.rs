@@ -9,7 +9,7 @@
 
 use std::io::{IoSlice, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,6 +38,9 @@ const STACK: usize = 128 << 10;
 /// An agent that is connected to, and what it is to be told.
 pub(super) struct Listener {
     agent: OwnedFd,
+    state: State,
+    metadata: Option<String>,
+    /// What the agent is sent.
     message: Vec<u8>,
 }
 
@@ -60,10 +63,23 @@ impl Listener {
             let message = format!("{field}: the state of the container to send is not known");
             return Err(Error::new(Kind::Unsupported, message));
         };
-        let message = message(state, profile.listener_metadata().clone())?;
+        let pid = own_pid().step(|| "find out the own process id".into())?;
+        let metadata = profile.listener_metadata().clone();
+        let message = message(state, metadata.clone(), pid)?;
         let agent =
             connect(path).step(|| format!("{field} {}: reach the agent", path.display()))?;
-        Ok(Self { agent, message })
+        Ok(Self { agent, state: state.clone(), metadata, message })
+    }
+
+    /// The socket of the agent.
+    pub(super) fn agent(&self) -> BorrowedFd<'_> {
+        self.agent.as_fd()
+    }
+
+    /// Tells the agent of the process `pid` and not of the one that connected to it.
+    pub(super) fn is_of(&mut self, pid: i32) -> Result<(), Error> {
+        self.message = message(&self.state, self.metadata.clone(), pid)?;
+        Ok(())
     }
 
     /// Puts this thread under `program`, and hands the listener over.
@@ -166,9 +182,8 @@ fn connect(path: &Path) -> Result<OwnedFd, Failure> {
     Ok(agent)
 }
 
-/// The container process state. A state without a process is of a container whose first process this is.
-fn message(state: &State, metadata: Option<String>) -> Result<Vec<u8>, Error> {
-    let pid = own_pid().step(|| "find out the own process id".into())?;
+/// The state of the container process `pid`. A state without a process is of a container whose first process this is.
+fn message(state: &State, metadata: Option<String>, pid: i32) -> Result<Vec<u8>, Error> {
     let mut state = state.clone();
     let first = state.pid().unwrap_or(pid);
     state.set_pid(Some(first));

@@ -6,6 +6,8 @@ mod calls;
 mod listener;
 mod profile;
 
+use std::os::fd::BorrowedFd;
+
 use oci_spec::runtime::{LinuxSeccomp, Process as ProcessSpec, State};
 use sandbar_sys::{During, SeccompFlags, SeccompInstruction, load_seccomp_filter};
 
@@ -48,6 +50,16 @@ impl Filter {
             false => None,
         };
         Ok(Some(Self { program, flags, listener }))
+    }
+
+    /// The socket of who answers.
+    pub(crate) fn agent(&self) -> Option<BorrowedFd<'_>> {
+        self.listener.as_ref().map(Listener::agent)
+    }
+
+    /// Says which process is to load it, by the number that it has for its starter, if it is not this one.
+    pub(crate) fn is_loaded_by(&mut self, number: i32) -> Result<(), Error> {
+        self.listener.as_mut().map_or(Ok(()), |listener| listener.is_of(number))
     }
 
     /// Puts this thread under it.

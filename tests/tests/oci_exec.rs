@@ -1,0 +1,82 @@
+//! `sandbar oci exec`: how a further process comes into a container.
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use sandbar_tests::{Bundle, Node, SOON, tests, until};
+use serde_json::{Value, json};
+
+tests! {
+    what_of_the_host_a_new_process_has_is_never_seen_in_the_container,
+    a_seccomp_agent_is_told_the_number_of_the_process,
+}
+
+/// Runs in the container, and writes down every process that it may look at and whose root is not its own.
+const WATCH: &str = "touch /watching; while :; do for p in /proc/[0-9]*; do \
+    [ -e $p/ns/mnt ] && ! [ $p/ns/mnt -ef /proc/self/ns/mnt ] && [ -e $p/ns/mnt ] && echo $p >> /seen; \
+    done; done";
+
+fn what_of_the_host_a_new_process_has_is_never_seen_in_the_container(node: &Node) {
+    let all = json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
+    let mut bundle = Bundle::new(node, "b").with("/root/readonly", json!(false));
+    for set in ["bounding", "permitted", "effective"] {
+        bundle = bundle.with(&format!("/process/capabilities/{set}"), all.clone());
+    }
+    let bundle = bundle.program(&["sh", "-c", WATCH]);
+    bundle.create(node, "a");
+    node.says("oci start a").ok();
+    until("that it watches", SOON, || bundle.in_root("watching").exists().then_some(()));
+    let begun = Instant::now();
+    let mut times = 0;
+    while times < 20 || (times < 200 && begun.elapsed() < Duration::from_secs(5)) {
+        node.says("oci exec a true").ok();
+        times += 1;
+    }
+    let seen = fs::read_to_string(bundle.in_root("seen")).unwrap_or_default();
+    assert_eq!(seen.lines().next(), None, "of {times}");
+    node.says("oci delete --force a").ok();
+}
+
+fn a_seccomp_agent_is_told_the_number_of_the_process(node: &Node) {
+    let socket = node.path("agent.sock");
+    let agent = UnixListener::bind(&socket).expect("the agent's socket");
+    let told = || -> Value {
+        // Its other end is closed only when the program is executed.
+        let mut text = vec![0; 16 << 10];
+        let (mut stream, _) = agent.accept().expect("the runtime");
+        let length = stream.read(&mut text).expect("the container process state");
+        serde_json::from_slice(&text[..length]).expect("JSON")
+    };
+    let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65536 }]);
+    let plain = Bundle::new(node, "b").with(
+        "/linux/seccomp",
+        json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "listenerPath": socket,
+            "syscalls": [{ "names": ["swapoff"], "action": "SCMP_ACT_NOTIFY" }],
+        }),
+    );
+    for user in [false, true] {
+        let bundle = match user {
+            false => plain.clone(),
+            true => plain
+                .clone()
+                .with("/linux/uidMappings", map.clone())
+                .with("/linux/gidMappings", map.clone())
+                .adding("/linux/namespaces", json!({ "type": "user" })),
+        };
+        let first = bundle.create(node, "a").number();
+        let state = told();
+        assert_eq!((&state["pid"], &state["state"]["pid"]), (&json!(first), &json!(first)));
+        node.says("oci start a").ok();
+        let file = node.path("exec.pid");
+        let exec = node.says("oci exec --detach --pid-file").with([&file]);
+        exec.with(["a", "sleep", "999"]).detached().ok();
+        let number: i32 = fs::read_to_string(file).expect("a pid file").parse().expect("a number");
+        let state = told();
+        assert_eq!((&state["pid"], &state["state"]["pid"]), (&json!(number), &json!(first)));
+        node.says("oci delete --force a").ok();
+    }
+}
