@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 tests! {
     what_of_the_host_a_new_process_has_is_never_seen_in_the_container,
     a_seccomp_agent_is_told_the_number_of_the_process,
+    a_pid_file_is_written_through_no_link,
 }
 
 /// Runs in the container, and writes down every process that it may look at and whose root is not its own.
@@ -46,6 +48,7 @@ fn a_seccomp_agent_is_told_the_number_of_the_process(node: &Node) {
         // Its other end is closed only when the program is executed.
         let mut text = vec![0; 16 << 10];
         let (mut stream, _) = agent.accept().expect("the runtime");
+        stream.set_read_timeout(Some(SOON)).expect("a time limit");
         let length = stream.read(&mut text).expect("the container process state");
         serde_json::from_slice(&text[..length]).expect("JSON")
     };
@@ -68,9 +71,10 @@ fn a_seccomp_agent_is_told_the_number_of_the_process(node: &Node) {
                 .adding("/linux/namespaces", json!({ "type": "user" })),
         };
         let first = bundle.create(node, "a").number();
+        // With noNewPrivileges the filter is loaded just before the program.
+        node.says("oci start a").ok();
         let state = told();
         assert_eq!((&state["pid"], &state["state"]["pid"]), (&json!(first), &json!(first)));
-        node.says("oci start a").ok();
         let file = node.path("exec.pid");
         let exec = node.says("oci exec --detach --pid-file").with([&file]);
         exec.with(["a", "sleep", "999"]).detached().ok();
@@ -79,4 +83,19 @@ fn a_seccomp_agent_is_told_the_number_of_the_process(node: &Node) {
         assert_eq!((&state["pid"], &state["state"]["pid"]), (&json!(number), &json!(first)));
         node.says("oci delete --force a").ok();
     }
+}
+
+fn a_pid_file_is_written_through_no_link(node: &Node) {
+    let bundle = Bundle::new(node, "b");
+    let victim = node.file("victim", "as it was");
+    symlink(&victim, node.path(".pid")).expect("a link");
+    let first = bundle.create(node, "a");
+    assert_eq!(fs::read_to_string(&victim).expect("the file"), "as it was");
+    let file = node.path("pid");
+    assert_eq!(fs::read_to_string(&file).expect("a pid file"), first.number().to_string());
+    assert_eq!(fs::symlink_metadata(&file).expect("a file").mode(), 0o100_644);
+    let left = fs::read_dir(node.path("")).expect("the directory").flatten();
+    let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".pid."));
+    assert_eq!(left.count(), 0);
+    node.says("oci delete --force a").ok();
 }

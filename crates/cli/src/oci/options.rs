@@ -1,7 +1,11 @@
 //! What several commands are told.
 
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+
+use rustix::fs::OFlags;
 
 use crate::failure::{Doing, Failure, Result};
 
@@ -63,12 +67,27 @@ impl ProcessOptions {
     /// Writes the number of the process, whole or not at all.
     pub(super) fn write_pid(&self, pid: i32) -> Result<()> {
         let Some(path) = &self.pid_file else { return Ok(()) };
+        // A name that nobody else's command has, so that none replaces what another one writes.
         let mut name = std::ffi::OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}", std::process::id()));
         let beside = path.with_file_name(name);
-        std::fs::write(&beside, pid.to_string())
-            .and_then(|()| std::fs::rename(&beside, path))
-            .doing(format!("write {}", path.display()))
+        let action = format!("write {}", path.display());
+        // Whatever is there of that name, a link perhaps, is not what is written to (`O_EXCL`).
+        let mut file = std::fs::File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&beside)
+            .doing(&action)?;
+        let written = file
+            .write_all(pid.to_string().as_bytes())
+            .and_then(|()| std::fs::rename(&beside, path));
+        if written.is_err() {
+            let _gone = std::fs::remove_file(&beside);
+        }
+        written.doing(action)
     }
 
     /// Hands a terminal over, if there is one and somebody to take it.
