@@ -186,7 +186,8 @@ fn device_rule(field: &str, asked: &LinuxDeviceCgroup) -> Result<DeviceRule> {
         None | Some(-1) => Ok(None),
         Some(number) => device_number(&format!("{field}.{name}"), number).map(Some),
     };
-    let access = asked.access().as_deref().unwrap_or_default();
+    // It is optional, and then all that there is: as runc takes it.
+    let access = asked.access().as_deref().unwrap_or("rwm");
     Ok(DeviceRule {
         allow: asked.allow(),
         kind,

@@ -111,3 +111,14 @@ fn what_can_not_be_meant_is_named() {
         assert_eq!(error.to_string(), message);
     }
 }
+
+#[test]
+fn a_device_rule_without_access_is_about_all_of_it() {
+    let rules = |access: &str| {
+        limits(&format!(r#"{{"devices":[{{"allow":true,"type":"c","major":1{access}}}]}}"#))
+            .unwrap()
+            .devices
+    };
+    assert_eq!(rules(""), rules(r#", "access": "rwm""#));
+    assert_ne!(rules(""), rules(r#", "access": "r""#));
+}
