@@ -19,6 +19,8 @@ pub enum Need {
     Podman,
     /// containerd and its `ctr`.
     Containerd,
+    /// Docker's daemon and command line, of Debian.
+    Docker,
     /// The cgroup controller for memory.
     MemoryController,
     /// The cgroup controller for numbers of processes.
@@ -53,6 +55,9 @@ impl Need {
             Self::Perl => runs("perl", &["-MSocket", "-e", "1"]),
             Self::Podman => runs("podman", &["--version"]),
             Self::Containerd => runs("containerd", &["--version"]),
+            Self::Docker => {
+                ["/usr/sbin/dockerd", "/usr/bin/docker"].iter().all(|it| runs(it, &["--version"]))
+            }
             Self::MemoryController => has_controller("memory"),
             Self::PidsController => has_controller("pids"),
             Self::CpuController => has_controller("cpu"),
@@ -67,6 +72,7 @@ impl Need {
             Self::Perl => "it needs perl",
             Self::Podman => "it needs podman",
             Self::Containerd => "it needs containerd",
+            Self::Docker => "it needs Docker (Debian's docker.io)",
             Self::MemoryController => "it needs the cgroup controller 'memory'",
             Self::PidsController => "it needs the cgroup controller 'pids'",
             Self::CpuController => "it needs the cgroup controller 'cpu'",

@@ -1,4 +1,4 @@
-//! `sandbar oci` as the runtime of Debian's Podman and containerd.
+//! `sandbar oci` as the runtime of Debian's Podman, containerd and Docker.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,6 +14,7 @@ tests! {
     podman_gives_them_terminals_users_and_volumes [Podman, Setsid],
     podman_makes_pods [Podman],
     containerd_runs_containers [Containerd],
+    docker_runs_containers [Docker],
 }
 
 /// Podman needs a while for what Sandbar does at once.
@@ -191,3 +192,55 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.b
 [ttrpc]
   address = "/run/test/containerd.sock.ttrpc"
 "#;
+
+fn docker_runs_containers(node: &Node) {
+    let runtime = node.path("sandbar-oci");
+    symlink(node.program(), &runtime).expect("a name of its own");
+    // There Docker writes a key, wherever its other directories are.
+    fs::create_dir_all("/etc/docker").expect("a directory");
+    node.run("/bin/busybox", ["mount", "-t", "tmpfs", "tmpfs", "/etc/docker"]).ok();
+    let at = |name: &str| node.path(name).display().to_string();
+    let socket = format!("unix://{}", at("docker.sock"));
+    let options = [
+        format!("--add-runtime=sandbar={}", runtime.display()),
+        format!("--data-root={}", at("docker")),
+        format!("--exec-root={}", at("docker-state")),
+        format!("--pidfile={}", at("docker.pid")),
+        format!("--host={socket}"),
+    ];
+    let alone = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"];
+    let daemon = node.run("/usr/sbin/dockerd", alone).with(&options).within(LONG).begin();
+    until("Docker's socket", SOON, || node.path("docker.sock").exists().then_some(()));
+    let docker = |line: &str| {
+        let docker = node.run("/usr/bin/docker", ["--host"]).with([&socket]);
+        docker.with(line.split_whitespace()).within(LONG)
+    };
+    let archive = node.file("busybox.tar", Rootfs::busybox().into_archive());
+    docker("import").with([&archive]).with(["b"]).ok();
+    let run = |options: &str, words: &[&str]| {
+        docker(&format!("run --runtime sandbar --network none {options} b")).with(words)
+    };
+    let output = run("--rm", &["sh", "-c", "echo hello; exit 7"]).code(7);
+    assert_eq!(output.stdout(), "hello\n");
+    assert!(run("--rm", &["nonsense"]).code(127).stderr().contains("nonsense"));
+    assert_eq!(run("--rm --user 5:6", &["id", "-u"]).ok(), "5\n");
+    assert!(run("--rm --init", &["ps"]).ok().contains("docker-init"));
+    assert_eq!(run("--rm -t", &["tty"]).ok(), "/dev/pts/0\r\n");
+    let wait = "trap 'exit 5' TERM; while :; do sleep 0.1; done";
+    run("-d --name one --memory 64m --pids-limit 50", &["sh", "-c", wait]).ok();
+    let read =
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null";
+    assert_eq!(docker("exec one sh -c").with([read]).run().stdout(), "67108864\n");
+    docker("exec one sh -c").with(["exit 3"]).code(3);
+    assert!(docker("top one").ok().contains("sleep 0.1"));
+    docker("pause one").ok();
+    assert!(docker("ps").ok().contains("(Paused)"));
+    docker("unpause one").ok();
+    docker("stop one").ok();
+    assert_eq!(docker("inspect --format {{.State.ExitCode}} one").ok(), "5\n");
+    docker("start one").ok();
+    docker("kill one").ok();
+    docker("rm one").ok();
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait();
+}

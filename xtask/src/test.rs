@@ -22,7 +22,7 @@ use step::{Outcome, Step};
 use summary::Summary;
 
 /// What real-kernel tests run.
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 11] = [
     Package::BUSYBOX,
     Package::NGINX,
     Package::NFTABLES,
@@ -33,6 +33,7 @@ const PACKAGES: [Package; 10] = [
     Package::NETAVARK,
     Package::CATATONIT,
     Package::CONTAINERD,
+    Package::DOCKER,
 ];
 
 /// How it was asked for.
