@@ -14,6 +14,7 @@ use crate::devices::Dev;
 use crate::error::{Error, Kind, Step};
 use crate::gate::Gate;
 use crate::handoff;
+use crate::masks::Kernels;
 use crate::mounts::Mounting;
 use crate::namespaces::Entrance;
 use crate::process::{Process, Stdio};
@@ -118,7 +119,7 @@ impl Container {
         self.name_host()?;
         // Device nodes and mount points get the modes that they are made with.
         rustix::process::umask(rustix::fs::Mode::empty());
-        self.fill(root, mounting, bound)?;
+        let kernels = self.fill(root, mounting, bound)?;
         let slave = match &self.stdio {
             Stdio::Terminal => {
                 let slave = terminal::open(root, process, reporter)?;
@@ -131,7 +132,8 @@ impl Container {
         root.make_directory(directory)
             .during("mkdir", || format!("{} in the root filesystem", directory.display()))
             .step(|| format!("make the working directory {}", directory.display()))?;
-        self.restrict(root)?;
+        self.restrict(root, &kernels)?;
+        drop(kernels);
         let prepared = self.gate.as_ref().map(|gate| gate.prepared(reporter)).transpose()?;
         if self.pivot {
             rootfs::pivot(root)?;
@@ -192,15 +194,16 @@ impl Container {
         })
     }
 
-    /// Mounts what belongs into the root, and makes what belongs into `/dev`.
+    /// Mounts what belongs into the root, and makes what belongs into `/dev`; returns what is to be restricted.
     fn fill(
         &self,
         root: &Root,
         mounting: &Mounting<'_>,
         mut bound: HashMap<usize, OwnedFd>,
-    ) -> Result<(), Error> {
+    ) -> Result<Kernels, Error> {
         let linux = self.spec.linux().as_ref();
         let more = linux.and_then(|linux| linux.devices().as_deref()).unwrap_or_default();
+        let mut kernels = Kernels::default();
         let mut own_dev = false;
         let mut bound_dev = false;
         for (index, mount) in self.spec.mounts().as_deref().unwrap_or_default().iter().enumerate() {
@@ -219,18 +222,20 @@ impl Container {
             {
                 sysctl::apply(parameters, made.as_fd())?;
             }
+            kernels.keep(mount.destination(), made);
         }
-        if own_dev {
-            return Ok(());
+        if !own_dev {
+            devices::make(root, if bound_dev { &Dev::Bound } else { &Dev::Image }, more)?;
         }
-        devices::make(root, if bound_dev { &Dev::Bound } else { &Dev::Image }, more)
+        Ok(kernels)
     }
 
     /// Masks, read-only paths, and the root itself if it is read-only.
-    fn restrict(&self, root: &Root) -> Result<(), Error> {
+    fn restrict(&self, root: &Root, kernels: &Kernels) -> Result<(), Error> {
         if let Some(linux) = self.spec.linux() {
-            masks::make_read_only(root, linux.readonly_paths().as_deref().unwrap_or_default())?;
-            masks::mask(root, linux.masked_paths().as_deref().unwrap_or_default())?;
+            let read_only = linux.readonly_paths().as_deref().unwrap_or_default();
+            masks::make_read_only(root, kernels, read_only)?;
+            masks::mask(root, kernels, linux.masked_paths().as_deref().unwrap_or_default())?;
         }
         let read_only =
             self.spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly).unwrap_or(false);

@@ -20,7 +20,7 @@ use crate::{copy_up, user_namespace};
 const PROC: u64 = 0x9fa0;
 
 /// Where the container's own system directories are: a link there is an attack.
-const OURS: [&str; 3] = ["/proc", "/sys", "/dev"];
+pub(crate) const OURS: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// What the mounts of one container have in common.
 pub(crate) struct Mounting<'a> {
