@@ -22,7 +22,7 @@ use crate::report::Reporter;
 use crate::root::Root;
 use crate::rootfs::{self, Rootfs};
 use crate::seccomp::Filter;
-use crate::{devices, labels, limits, masks, sysctl, terminal};
+use crate::{devices, inherited, labels, limits, masks, sysctl, terminal};
 
 /// A container to become: an OCI bundle with its root filesystem and standard descriptors.
 #[derive(Debug)]
@@ -58,6 +58,7 @@ impl Container {
         handoff: Option<&Reporter>,
     ) -> Result<Infallible, Error> {
         check(&self.spec)?;
+        inherited::cover(&self.stdio, self.preserved_descriptors, reporter.as_fd())?;
         let Some(process) = self.spec.process() else {
             return Err(Error::new(Kind::InvalidSpec, "process: it is needed"));
         };

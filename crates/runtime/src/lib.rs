@@ -22,6 +22,7 @@ mod files;
 mod gate;
 mod handoff;
 mod hooks;
+mod inherited;
 mod labels;
 mod limits;
 mod masks;

@@ -14,7 +14,9 @@ use crate::handoff;
 use crate::report::Reporter;
 use crate::root::Root;
 use crate::seccomp::Filter;
-use crate::{devices, labels, limits, namespaces, privileges, program, scheduling, terminal};
+use crate::{
+    devices, inherited, labels, limits, namespaces, privileges, program, scheduling, terminal,
+};
 
 /// A process's standard input, output and error.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Process {
         reporter: &Reporter,
     ) -> Result<Infallible, Error> {
         crate::check::check_process(&self.spec)?;
+        inherited::cover(&self.stdio, self.preserved_descriptors, reporter.as_fd())?;
         let (profile, state) = (self.profile.as_ref(), self.state.as_ref());
         let mut filter = Filter::prepare(profile, self.seccomp, &self.spec, state, reporter)?;
         limits::apply_before_namespaces(&self.spec, reporter)?;

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 /// Marks every descriptor from `first` up close-on-exec (`close_range(2)` with `CLOSE_RANGE_CLOEXEC`,
@@ -74,6 +75,29 @@ pub fn pass_on(count: u32) {
 pub fn is_open(number: RawFd) -> bool {
     // SAFETY: F_GETFD reads a flag of a descriptor number and fails with EBADF if it is not open.
     unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }
+}
+
+/// Puts a copy of `by`, marked close-on-exec, in the place of the descriptor `number` if that is open on a file of
+/// which `wanted` says so (`dup3(2)`). Who owns it goes on to own an open descriptor, but of another file.
+///
+/// # Errors
+/// As dup3(2).
+pub fn replace_descriptor(
+    number: RawFd,
+    wanted: impl FnOnce(&Stat) -> bool,
+    by: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    if !is_open(number) {
+        return Ok(());
+    }
+    // SAFETY: the descriptor is open, and nobody closes it before the end of this call, which only reads.
+    let file = unsafe { BorrowedFd::borrow_raw(number) };
+    if !rustix::fs::fstat(file).is_ok_and(|stat| wanted(&stat)) {
+        return Ok(());
+    }
+    // SAFETY: both are open; `number` is open before and after, so no owner closes what is not its own.
+    let done = unsafe { libc::dup3(by.as_raw_fd(), number, libc::O_CLOEXEC) };
+    if done < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
 /// The calling thread's errno.

@@ -33,7 +33,9 @@ pub use bpf::{
 pub use child::{Child, CloneOptions, clone_child, end_child};
 pub use exec::{execute, execute_file};
 pub use failure::{During, Failure};
-pub use fds::{close_from, is_open, mark_close_on_exec_from, pass_on, take_inherited};
+pub use fds::{
+    close_from, is_open, mark_close_on_exec_from, pass_on, replace_descriptor, take_inherited,
+};
 pub use loopback::bring_up_loopback;
 pub use memory::{release_program, trim_heap};
 pub use mount::{MountAttributes, map_mount_owners, set_mount_attributes};
