@@ -43,7 +43,7 @@ pub use leftovers::left_behind;
 pub use needs::Need;
 pub use node::Node;
 pub use process::{Process, living};
-pub use race::{Untouched, race};
+pub use race::{Untouched, alone, race};
 pub use rootfs::Rootfs;
 pub use suite::{Test, main};
 pub use terminal::Terminal;

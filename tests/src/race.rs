@@ -10,8 +10,10 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use sandbar_sys::{CloneOptions, clone_child};
 
+use crate::{SOON, until};
+
 /// How long one race takes at most.
-const AT_MOST: Duration = Duration::from_secs(10);
+const AT_MOST: Duration = Duration::from_secs(15);
 
 /// A process that exchanges two names (`renameat2(2)` with `RENAME_EXCHANGE`), over and over, until it is dropped.
 #[derive(Debug)]
@@ -22,8 +24,9 @@ struct Swapper {
 }
 
 impl Swapper {
-    /// Begins. This process must have one thread.
+    /// Begins.
     fn begin(one: &Path, other: &Path) -> Self {
+        alone();
         let turns = tempfile::tempfile().expect("a file to count in");
         let child = clone_child(CloneOptions::default(), || {
             let mut done: u64 = 0;
@@ -57,6 +60,16 @@ impl Drop for Swapper {
         _ = kill_process(self.pid, Signal::KILL);
         _ = waitpid(Some(self.pid), WaitOptions::empty());
     }
+}
+
+/// Waits until this process has one thread, as one that is cloned must: those that read what commands print end by
+/// themselves.
+///
+/// # Panics
+/// If they do not.
+pub fn alone() {
+    let threads = || fs::read_dir("/proc/self/task").expect("/proc").count();
+    until("that this is the only thread", SOON, || (threads() == 1).then_some(()));
 }
 
 /// Repeats `turn` while both paths are exchanged: at least `least` times, and until it has come to each of the
