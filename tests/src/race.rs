@@ -72,8 +72,8 @@ pub fn alone() {
     until("that this is the only thread", SOON, || (threads() == 1).then_some(()));
 }
 
-/// Repeats `turn` while both paths are exchanged: at least `least` times, and until it has come to each of the
-/// `outcomes` that a race comes to if it is raced.
+/// Repeats `turn` while both paths are exchanged: `least` times, fewer only where time runs out, and until it has come
+/// to each of the `outcomes` that a race comes to if it is raced.
 ///
 /// # Panics
 /// If it does not.
