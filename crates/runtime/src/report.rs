@@ -55,12 +55,6 @@ pub(crate) fn channel() -> Result<(Reports, Reporter), Failure> {
     Ok((Reports(starter), Reporter(child)))
 }
 
-impl AsFd for Reporter {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
 impl Reporter {
     /// Another descriptor of the same end, for another thread.
     pub(crate) fn try_clone(&self) -> Result<Self, Failure> {
