@@ -117,7 +117,7 @@ impl Cgroup {
 
     /// The limits with what version 2 wants to be told at once with them, as it is now: the memory
     /// limit beside one on memory and swap, and the CPU quota beside the period.
-    fn completed<'a>(&self, limits: &'a Limits) -> Result<Cow<'a, Limits>> {
+    pub(crate) fn completed<'a>(&self, limits: &'a Limits) -> Result<Cow<'a, Limits>> {
         let mut limits = Cow::Borrowed(limits);
         if self.hierarchy().is_v2() {
             if matches!(limits.memory_swap, Some(Ceiling::At(_))) && limits.memory.is_none() {

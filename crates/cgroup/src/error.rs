@@ -42,6 +42,8 @@ pub enum ErrorKind {
     /// The calling process is in the cgroup, so that stopping or ending it would stop or end the
     /// caller.
     HoldsCaller,
+    /// systemd can't be asked, or it refused or failed what it was asked for.
+    Systemd,
     /// Any other failure of a system call, or a file whose contents can't be understood.
     System,
 }
@@ -78,6 +80,15 @@ pub(crate) enum Cause {
     HoldsCaller { path: PathBuf },
     #[error("left changed, for a later change failed: {}", list(left))]
     Half { left: Vec<PathBuf>, source: Error },
+    #[cfg(feature = "systemd")]
+    #[error("cannot {action}")]
+    Bus { action: String, source: Box<zbus::Error> },
+    #[cfg(feature = "systemd")]
+    #[error("cannot {action}: {why}")]
+    Systemd { action: String, why: String },
+    #[cfg(feature = "systemd")]
+    #[error("annotation {key}={value:?}: {why}")]
+    Annotation { key: String, value: String, why: &'static str },
     #[error("cannot understand {text:?} in {}", path.display())]
     Contents { path: PathBuf, text: String },
 }
@@ -100,6 +111,10 @@ impl Error {
             Cause::TimedOut { .. } => ErrorKind::TimedOut,
             Cause::HoldsCaller { .. } => ErrorKind::HoldsCaller,
             Cause::Contents { .. } => ErrorKind::System,
+            #[cfg(feature = "systemd")]
+            Cause::Bus { .. } | Cause::Systemd { .. } => ErrorKind::Systemd,
+            #[cfg(feature = "systemd")]
+            Cause::Annotation { .. } => ErrorKind::InvalidLimit,
             Cause::Half { source, .. } => source.kind(),
             Cause::Write { source, .. } => match *source {
                 Errno::ACCESS | Errno::ROFS => ErrorKind::Denied,
@@ -137,6 +152,18 @@ impl Error {
         match &*self.0 {
             Cause::Half { left, .. } => left,
             _ => &[],
+        }
+    }
+
+    /// The name of the error that systemd gave, if it did.
+    #[cfg(feature = "systemd")]
+    pub(crate) fn bus_error(&self) -> Option<&str> {
+        match &*self.0 {
+            Cause::Bus { source, .. } => match &**source {
+                zbus::Error::MethodError(name, ..) => Some(name.as_str()),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

@@ -29,6 +29,8 @@
 //! [`Hierarchy::place`] finds the cgroup of `linux.cgroupsPath`, and [`Usage`] is what `events`
 //! shows. Which devices may be used is a [`DeviceList`]; in version 2, a BPF program decides by it.
 //!
+//! Where systemd is to make a cgroup, so that it knows of it, the feature `systemd` has a module of this name.
+//!
 //! What was asked for and can't be had is an error; what is only a default of ours is done without
 //! and [told](Told). Process ids and error numbers are `rustix`'s, on which this crate is built.
 
@@ -56,6 +58,8 @@ mod remove;
 mod resources;
 mod setting;
 mod statistics;
+#[cfg(feature = "systemd")]
+pub mod systemd;
 mod usage;
 mod wait;
 mod walk;

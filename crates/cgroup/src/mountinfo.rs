@@ -103,6 +103,17 @@ pub(crate) fn parse(text: &str) -> Mounted {
     mounted
 }
 
+/// Where the version 1 hierarchy of this name, which has no controller, is mounted.
+#[cfg(feature = "systemd")]
+pub(crate) fn named(text: &str, name: &str) -> Option<PathBuf> {
+    let option = format!("name={name}");
+    let is_it = |line: &Line<'_>| {
+        line.kind == "cgroup" && line.options.split(',').any(|given| given == option)
+    };
+    let all = text.lines().filter_map(Line::parse).filter(is_it);
+    all.min_by_key(Line::rank).map(|line| unescape(line.point))
+}
+
 /// The part of its hierarchy that is mounted at `point`, from the text of `/proc/self/mountinfo`.
 pub(crate) fn root_of(text: &str, point: &Path) -> Option<String> {
     let is_at = |line: &Line<'_>| {
@@ -161,6 +172,8 @@ mod tests {
             ])
         );
         assert_eq!(mounted.v2, Some("/sys/fs/cgroup/unified".into()));
+        #[cfg(feature = "systemd")]
+        assert_eq!(named(text, "systemd"), Some("/sys/fs/cgroup/systemd".into()));
     }
 
     #[test]

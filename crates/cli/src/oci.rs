@@ -23,6 +23,7 @@ mod ps;
 mod record;
 mod run;
 mod safety;
+mod scope;
 mod spec;
 mod start;
 mod state;
@@ -66,6 +67,9 @@ struct Oci {
     /// Write what is done without, too
     #[arg(long)]
     debug: bool,
+    /// Have systemd make cgroups, of slice:prefix:name
+    #[arg(long)]
+    systemd_cgroup: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,6 +92,8 @@ enum Command {
     Events(events::Events),
     Spec(spec::Spec),
     Features(features::Features),
+    #[command(hide = true, name = scope::COMMAND)]
+    Scope(scope::Placeholder),
 }
 
 /// Where a command works, and where it says what is worth knowing.
@@ -95,6 +101,8 @@ enum Command {
 struct Context {
     root: PathBuf,
     log: Log,
+    /// Whether systemd makes the cgroups of new containers; with others it is as with their creation.
+    systemd_cgroup: bool,
 }
 
 /// Whether `arguments` (with the program's name) are for an OCI runtime; then those without what says so.
@@ -126,6 +134,7 @@ pub(crate) fn main(arguments: &[OsString]) -> ExitCode {
     let context = Context {
         root: oci.root.unwrap_or_else(|| ROOT.into()),
         log: Log::new(oci.log, oci.log_format, oci.debug),
+        systemd_cgroup: oci.systemd_cgroup,
     };
     match oci.command.execute(&context) {
         Ok(Exit(code)) => ExitCode::from(code),
@@ -154,6 +163,7 @@ impl Command {
             Self::Events(command) => command.execute(context),
             Self::Spec(command) => command.execute(),
             Self::Features(command) => command.execute(),
+            Self::Scope(command) => command.execute(),
         }
     }
 }

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use oci_spec::runtime::{LinuxResources, Spec};
-use sandbar_cgroup::{Cgroup, Entry, Hierarchy, Limits};
+use sandbar_cgroup::systemd::{self, Manager, Unit};
+use sandbar_cgroup::{Cgroup, Entry, Hierarchy, Limits, Told};
 use serde::{Deserialize, Serialize};
 
 use super::Context;
+use super::bundle::Bundle;
 use super::record::Record;
+use super::scope::Scope;
 use crate::failure::{Doing, Failure, Result};
 
 /// How long what is in a cgroup may take to end after SIGKILL, to stop or to go on.
@@ -16,6 +19,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Where the cgroups of containers are whose bundle does not say.
 const USUAL: &str = "/sandbar/oci";
 
+/// The prefix of systemd's units for them.
+const USUAL_PREFIX: &str = "sandbar";
+
 /// Where a container's cgroup is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Place {
@@ -23,24 +29,56 @@ pub(super) struct Place {
     path: String,
     /// The cgroups of the process that created the container: `/proc/self/cgroup`.
     own: String,
+    /// The unit of which it is the cgroup, if systemd makes it.
+    #[serde(default)]
+    unit: Option<Unit>,
+    /// Whether that unit was started for this container. One that was not is somebody else's, if there is one.
+    #[serde(default)]
+    started: bool,
 }
 
 impl Place {
     /// Where `spec` asks for the cgroup of the container `id`.
-    pub(super) fn asked(spec: &Spec, id: &str) -> Result<Self> {
+    pub(super) fn asked(context: &Context, spec: &Spec, id: &str) -> Result<Self> {
         let asked = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
-        let path = match asked.map(|path| path.to_string_lossy()).filter(|path| !path.is_empty()) {
+        let asked = asked.map(|path| path.to_string_lossy()).filter(|path| !path.is_empty());
+        let own = std::fs::read_to_string("/proc/self/cgroup").doing("read /proc/self/cgroup")?;
+        if context.systemd_cgroup {
+            if !systemd::is_running() {
+                return Err(Failure::new(
+                    "cannot use --systemd-cgroup: systemd does not run here (no /run/systemd/system)",
+                ));
+            }
+            let asked = asked.unwrap_or_else(|| format!(":{USUAL_PREFIX}:{id}").into());
+            let action = || format!("use linux.cgroupsPath {asked} with --systemd-cgroup");
+            let unit = Unit::parse(&asked).doing(action())?;
+            let path = format!("/{}", unit.path().doing(action())?);
+            return Ok(Self { path, own, unit: Some(unit), started: false });
+        }
+        let path = match asked {
             Some(path) if path.contains(':') => {
                 return Err(Failure::new(format!(
-                    "linux.cgroupsPath {path:?}: cgroups of systemd are not supported"
+                    "linux.cgroupsPath {path:?} is for systemd, which is not asked to make cgroups"
                 ))
-                .hint("choose cgroupfs as the engine's cgroup manager"));
+                .hint(
+                    "--systemd-cgroup asks it; or choose cgroupfs as the engine's cgroup manager",
+                ));
             }
             Some(path) => path.into_owned(),
             None => format!("{USUAL}/{id}"),
         };
-        let own = std::fs::read_to_string("/proc/self/cgroup").doing("read /proc/self/cgroup")?;
-        Ok(Self { path, own })
+        Ok(Self { path, own, unit: None, started: false })
+    }
+
+    /// Lets `entry` lead into `cgroup` where systemd looks for processes, too.
+    pub(super) fn lead_into(&self, entry: &mut Entry, cgroup: &Cgroup) -> Result<()> {
+        match &self.unit {
+            Some(unit) => {
+                let action = || format!("use systemd's unit {}", unit.name());
+                systemd::lead_into(entry, cgroup).doing(action())
+            }
+            None => Ok(()),
+        }
     }
 
     pub(super) fn cgroup(&self) -> Result<Cgroup> {
@@ -58,17 +96,66 @@ pub(super) fn must_be_free(cgroup: &Cgroup) -> Result<()> {
     Ok(())
 }
 
+/// A cgroup that was made for a container's first process.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) entry: Entry,
+    cgroup: Cgroup,
+    /// What keeps the cgroup until the process is in it, and the limits that leave no room for both.
+    scope: Option<(Scope, Limits)>,
+}
+
+impl Made {
+    /// The first process is in it.
+    pub(super) fn entered(self) -> Result<()> {
+        let Some((scope, limits)) = self.scope else { return Ok(()) };
+        scope.leave()?;
+        let path = self.cgroup.path();
+        self.cgroup.set_limits(&limits).doing(format!("limit the cgroup {path}")).map(|_told| ())
+    }
+}
+
 /// Makes a container's cgroup with its limits, and opens it for the first process.
-pub(super) fn create(context: &Context, cgroup: &Cgroup, spec: &Spec) -> Result<Entry> {
+pub(super) fn create(
+    context: &Context,
+    cgroup: &Cgroup,
+    bundle: &Bundle,
+    place: &mut Place,
+) -> Result<Made> {
     let action = format!("make the cgroup {}", cgroup.path());
-    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let resources = bundle.spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
     let mut limits = resources.map_or_else(|| Ok(Limits::default()), limits)?;
     if limits.devices.is_none() {
         limits.devices.get_or_insert_default().allow_usual().doing("allow the usual devices")?;
     }
+    let mut scope = None;
+    if let Some(unit) = &place.unit {
+        let last = Limits { pids: limits.pids.take(), ..Limits::default() };
+        let started = Scope::start(unit, cgroup, bundle, [&limits, &last])?;
+        place.started = true;
+        started.must_be_at(&place.path)?;
+        scope = Some((started, last));
+    }
     let created = cgroup.hierarchy().create(cgroup.path(), &limits).doing(&action)?;
     created.told.iter().for_each(|told| context.log.told(&told.to_string()));
-    created.cgroup.entry().doing(action)
+    let mut entry = created.cgroup.entry().doing(action)?;
+    place.lead_into(&mut entry, cgroup)?;
+    Ok(Made { entry, cgroup: created.cgroup, scope })
+}
+
+/// Changes the limits of a container; systemd, if it made the cgroup, learns of them first.
+pub(super) fn set_limits(record: &Record, limits: &Limits, action: &str) -> Result<Vec<Told>> {
+    let cgroup = record.cgroup.cgroup()?;
+    let Some(unit) = &record.cgroup.unit else { return cgroup.set_limits(limits).doing(action) };
+    let (new, old) = systemd::present_properties(&cgroup, limits).doing(action)?;
+    let manager = Manager::connect().doing(action)?;
+    manager.set(unit, &new).doing(action)?;
+    let set = cgroup.set_limits(limits).doing(action);
+    if set.is_err() {
+        // Why the limits can't be set is what matters; the files have their old values again.
+        let _ = manager.set(unit, &old);
+    }
+    set
 }
 
 /// The limits that the specification asks for.
@@ -88,12 +175,21 @@ pub(super) fn is_frozen(record: &Record) -> bool {
 
 /// Ends what is left in the cgroup of a container, and removes it.
 pub(super) fn remove(record: &Record) -> Result<()> {
-    let cgroup = record.cgroup.cgroup()?;
-    if !cgroup.exists() {
-        return Ok(());
-    }
+    let place = &record.cgroup;
+    let cgroup = place.cgroup()?;
     let action = || format!("remove the cgroup {}", cgroup.path());
-    if cgroup.is_populated().doing(action())? {
+    let populated = cgroup.is_populated().doing(action())?;
+    if let Some(unit) = &place.unit {
+        if !place.started && populated {
+            return Ok(());
+        }
+        if populated {
+            cgroup.kill(PATIENCE).doing(action())?;
+        }
+        if place.started {
+            Manager::connect().and_then(|manager| manager.stop(unit)).doing(action())?;
+        }
+    } else if populated {
         cgroup.kill(PATIENCE).doing(action())?;
     }
     cgroup.remove(PATIENCE).doing(action())

@@ -6,13 +6,12 @@ use std::path::Path;
 use jiff::Timestamp;
 use oci_spec::runtime::{ContainerState, Hook, LinuxNamespaceType, Spec};
 use rustix::fs::{CWD, Mode, OFlags};
-use sandbar_cgroup::Entry;
 use sandbar_runtime::{
     Container, Gate, LONGEST_STATE, PidNamespace, Placement, Rootfs, Starting, run_hooks,
 };
 
 use super::bundle::Bundle;
-use super::cgroups::Place;
+use super::cgroups::{Made, Place};
 use super::options::Creation;
 use super::process::{Point, follow, stdio};
 use super::record::{Directory, Process, Record};
@@ -58,7 +57,7 @@ pub(super) fn create(
     let directory = Directory::new(&context.root, id)?;
     let bundle = Bundle::open(&options.bundle)?;
     options.process.check(bundle.has_terminal(), detached)?;
-    let place = Place::asked(&bundle.spec, id)?;
+    let place = Place::asked(context, &bundle.spec, id)?;
     let cgroup = place.cgroup()?;
     directory.must_be_free()?;
     cgroups::must_be_free(&cgroup)?;
@@ -87,8 +86,8 @@ pub(super) fn create(
         .write(&record)
         .and_then(|()| std::fs::write(directory.config(), &bundle.text).doing("copy config.json"))
         .and_then(|()| {
-            let entry = cgroups::create(context, &cgroup, &bundle.spec)?;
-            make(context, options, bundle, &entry, &directory, &mut record)
+            let made = cgroups::create(context, &cgroup, &bundle, &mut record.cgroup)?;
+            make(context, options, bundle, made, &directory, &mut record)
         });
     if made.is_err() {
         // Once there was a process, hooks may have made what those after a container's end remove.
@@ -108,7 +107,7 @@ fn make(
     context: &Context,
     options: &Creation,
     bundle: Bundle,
-    entry: &Entry,
+    cgroup: Made,
     directory: &Directory,
     record: &mut Record,
 ) -> Result<(Starting, Option<OwnedFd>)> {
@@ -122,8 +121,8 @@ fn make(
     let pid_namespace = Asked::of(&bundle.spec)?;
     let placement = Placement {
         pid_namespace: pid_namespace.placement(),
-        into_cgroup: entry.clone_into.as_ref().map(AsFd::as_fd),
-        cgroup_tasks: entry.tasks.iter().map(AsFd::as_fd).collect(),
+        into_cgroup: cgroup.entry.clone_into.as_ref().map(AsFd::as_fd),
+        cgroup_tasks: cgroup.entry.tasks.iter().map(AsFd::as_fd).collect(),
     };
     let gate = Gate {
         fifo,
@@ -145,6 +144,7 @@ fn make(
         .map_err(|error| super::failure_of_start(&action, &program, &error))?;
     record.process = Some(Process::new(starting.pid));
     directory.write(record)?;
+    cgroup.entered()?;
     let mut terminal = None;
     loop {
         match follow(context, &action, &program, &mut starting, &mut terminal)? {

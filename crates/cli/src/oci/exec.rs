@@ -135,13 +135,16 @@ impl Exec {
     fn entry(&self, record: &Record) -> Result<sandbar_cgroup::Entry> {
         let cgroup = record.cgroup.cgroup()?;
         let action = || format!("use the cgroup {}", cgroup.path());
-        match &self.cgroup {
-            None => cgroup.entry().doing(action()),
+        let mut entry = match &self.cgroup {
+            None => cgroup.entry().doing(action())?,
             Some(below) => {
                 let path = cgroup.path().join(below.trim_matches('/')).doing("use --cgroup")?;
-                cgroup.hierarchy().open(&path).entry().doing(format!("use the cgroup {path}"))
+                let below = cgroup.hierarchy().open(&path);
+                below.entry().doing(format!("use the cgroup {path}"))?
             }
-        }
+        };
+        record.cgroup.lead_into(&mut entry, &cgroup)?;
+        Ok(entry)
     }
 
     /// What is to be run: the file's, or the container's `own` with what was asked for in its place.

@@ -31,7 +31,7 @@ fn linux() -> Value {
     let enabled = |enabled: bool| json!({ "enabled": enabled });
     json!({
         "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"],
-        "cgroup": { "v1": true, "v2": true, "systemd": false, "systemdUser": false, "rdma": true },
+        "cgroup": { "v1": true, "v2": true, "systemd": true, "systemdUser": false, "rdma": true },
         "seccomp": {
             "enabled": true,
             "actions": [

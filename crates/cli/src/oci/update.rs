@@ -93,7 +93,7 @@ impl Update {
             None => super::json::read("the options", self.asked().to_string().as_bytes())?,
         };
         let limits = cgroups::limits(&resources)?;
-        let told = record.cgroup.cgroup()?.set_limits(&limits).doing(action)?;
+        let told = cgroups::set_limits(&record, &limits, &action)?;
         told.iter().for_each(|told| context.log.warn(&told.to_string()));
         Ok(Exit::SUCCESS)
     }
