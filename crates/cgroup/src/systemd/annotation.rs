@@ -121,7 +121,7 @@ mod tests {
     fn seconds_become_microseconds() {
         let micros = Property::new("TimeoutStopUSec", 7_000_000_u64);
         for text in ["uint64 7", "7", "uint32 7", "int64 7"] {
-            assert_eq!(of("TimeoutStopSec", text).unwrap(), [micros.clone()]);
+            assert_eq!(of("TimeoutStopSec", text).unwrap(), std::slice::from_ref(&micros));
         }
     }
 

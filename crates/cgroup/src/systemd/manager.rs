@@ -48,7 +48,12 @@ impl Manager {
     pub fn connect() -> Result<Self> {
         let action = "reach systemd over D-Bus";
         let why = match within(action, || build(connection::Builder::system()?)) {
-            Ok(connection) => return Ok(Self { connection, is_bus: true }),
+            Ok(connection) => {
+                let manager = Self { connection, is_bus: true };
+                // Without, systemd tells a bus nothing of its jobs.
+                manager.call("Subscribe", &()).map_err(|error| bus(action, error))?;
+                return Ok(manager);
+            }
             Err(error) => error,
         };
         match within(action, || build(connection::Builder::address(PRIVATE)?.p2p())) {
@@ -161,9 +166,6 @@ impl Manager {
             .path(OBJECT)?
             .build();
         let signals = MessageIterator::for_match_rule(rule, &self.connection, None)?;
-        if self.is_bus {
-            self.call("Subscribe", &())?;
-        }
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             for signal in signals.flatten() {
