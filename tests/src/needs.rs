@@ -21,6 +21,8 @@ pub enum Need {
     Containerd,
     /// Docker's daemon and command line, of Debian.
     Docker,
+    /// systemd, D-Bus's daemon and cgroup v2 alone, in which they can be run.
+    Systemd,
     /// The cgroup controller for memory.
     MemoryController,
     /// The cgroup controller for numbers of processes.
@@ -57,6 +59,10 @@ impl Need {
             Self::Containerd => runs("containerd", &["--version"]),
             Self::Docker => {
                 ["/usr/sbin/dockerd", "/usr/bin/docker"].iter().all(|it| runs(it, &["--version"]))
+            Self::Systemd => {
+                runs("systemd", &["--version"])
+                    && runs("dbus-daemon", &["--version"])
+                    && Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
             }
             Self::MemoryController => has_controller("memory"),
             Self::PidsController => has_controller("pids"),
@@ -73,6 +79,7 @@ impl Need {
             Self::Podman => "it needs podman",
             Self::Containerd => "it needs containerd",
             Self::Docker => "it needs Docker (Debian's docker.io)",
+            Self::Systemd => "it needs systemd, dbus-daemon, and cgroup v2 alone",
             Self::MemoryController => "it needs the cgroup controller 'memory'",
             Self::PidsController => "it needs the cgroup controller 'pids'",
             Self::CpuController => "it needs the cgroup controller 'cpu'",

@@ -23,6 +23,25 @@ tests! {
     errors_are_logged_as_engines_read_them,
     a_create_that_is_killed_can_be_deleted,
     ps_and_list_show_what_there_is,
+    cgroups_of_systemd_need_the_flag_and_systemd,
+}
+
+fn cgroups_of_systemd_need_the_flag_and_systemd(node: &Node) {
+    let bundle = Bundle::new(node, "b").with("/linux/cgroupsPath", json!("a.slice:b:c"));
+    bundle.run(node, "a").refused(1, &["a.slice:b:c", "--systemd-cgroup"]);
+    let run = || node.says("oci --systemd-cgroup run --bundle").with([bundle.path()]).with(["a"]);
+    // Nothing of a node's /run is the machine's.
+    run().refused(1, &["--systemd-cgroup", "/run/systemd/system"]);
+    fs::create_dir_all("/run/systemd/system").expect("what looks like systemd");
+    run().refused(1, &["reach systemd"]);
+    fs::remove_dir_all("/run/systemd").expect("its end");
+    let bundle = bundle.with("/linux/cgroupsPath", json!("/a/b"));
+    fs::create_dir_all("/run/systemd/system").expect("what looks like systemd");
+    node.says("oci --systemd-cgroup run --bundle")
+        .with([bundle.path()])
+        .with(["a"])
+        .refused(1, &["/a/b", "slice:prefix:name"]);
+    assert_eq!(left_behind(), [""; 0]);
 }
 
 fn run_gives_the_programs_output_and_exit_code(node: &Node) {

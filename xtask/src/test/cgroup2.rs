@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use super::step::Outcome;
 use super::tally::Tally;
+use crate::apt::{self, Package};
 use crate::guest::{self, Kernel};
 use crate::{build, shell};
 
@@ -32,8 +33,12 @@ const FILES: [(&str, &str); 12] = [
     ("oci", ""),
     ("oci_bundles", ""),
     ("oci_exec", ""),
+    ("oci_systemd", ""),
     ("security_rows", "--skip row_7_a_target_that_is_raced"),
 ];
+
+/// What is run there and is not on every machine.
+const PACKAGES: [Package; 2] = [Package::SYSTEMD, Package::DBUS];
 
 /// How much longer the tests wait there for what has to happen.
 const PATIENCE: u32 = 10;
@@ -43,7 +48,7 @@ const AT_MOST: Duration = Duration::from_secs(900);
 
 /// Runs them, and counts them.
 pub(crate) fn run(tally: &mut Tally) -> Outcome {
-    match guest::obtain() {
+    match apt::install(&PACKAGES).and_then(|()| guest::obtain()) {
         Ok(kernel) => run_in(&kernel, tally).into(),
         Err(why) => Outcome::Skipped(format!("{why:#}")),
     }

@@ -17,8 +17,6 @@ use crate::{Error, Result};
 
 /// Where systemd says that it is the machine's init (`sd_booted(3)`).
 const BOOTED: &str = "/run/systemd/system";
-/// Where it can be reached by root without a bus.
-const PRIVATE: &str = "unix:path=/run/systemd/private";
 const NAME: &str = "org.freedesktop.systemd1";
 const OBJECT: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -34,33 +32,19 @@ pub fn is_running() -> bool {
 
 /// A connection to the system's systemd. It has threads.
 #[derive(Debug)]
-pub struct Manager {
-    connection: Connection,
-    /// Whether between the two is a bus.
-    is_bus: bool,
-}
+pub struct Manager(Connection);
 
 impl Manager {
-    /// Connects over the system's bus or, where there is none, to systemd's own socket.
+    /// Connects over the system's bus.
     ///
     /// # Errors
     /// [`Systemd`](crate::ErrorKind::Systemd) when systemd can't be reached.
     pub fn connect() -> Result<Self> {
         let action = "reach systemd over D-Bus";
-        let why = match within(action, || build(connection::Builder::system()?)) {
-            Ok(connection) => {
-                let manager = Self { connection, is_bus: true };
-                // Without, systemd tells a bus nothing of its jobs.
-                manager.call("Subscribe", &()).map_err(|error| bus(action, error))?;
-                return Ok(manager);
-            }
-            Err(error) => error,
-        };
-        match within(action, || build(connection::Builder::address(PRIVATE)?.p2p())) {
-            Ok(connection) => Ok(Self { connection, is_bus: false }),
-            // What is usual is what should be mended.
-            Err(_without_bus) => Err(why),
-        }
+        let manager = Self(within(action, || build(connection::Builder::system()?))?);
+        // Without, systemd tells a bus nothing of its jobs.
+        manager.call("Subscribe", &()).map_err(|error| bus(action, error))?;
+        Ok(manager)
     }
 
     /// Starts `unit` with these properties and waits until it is there; a scope with `process` in it, and its cgroup
@@ -165,7 +149,7 @@ impl Manager {
             .member("JobRemoved")?
             .path(OBJECT)?
             .build();
-        let signals = MessageIterator::for_match_rule(rule, &self.connection, None)?;
+        let signals = MessageIterator::for_match_rule(rule, &self.0, None)?;
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             for signal in signals.flatten() {
@@ -187,8 +171,7 @@ impl Manager {
     where
         B: serde::Serialize + zbus::zvariant::DynamicType,
     {
-        let name = self.is_bus.then_some(NAME);
-        self.connection.call_method(name, OBJECT, Some(MANAGER), method, body)
+        self.0.call_method(Some(NAME), OBJECT, Some(MANAGER), method, body)
     }
 }
 
