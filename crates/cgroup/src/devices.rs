@@ -7,6 +7,8 @@
 
 mod program;
 mod rule;
+#[cfg(feature = "systemd")]
+mod unit;
 mod v1;
 mod v2;
 

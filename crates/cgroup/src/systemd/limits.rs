@@ -6,7 +6,7 @@
 use super::{Property, Value};
 use crate::setting::Setting;
 use crate::writing::settings;
-use crate::{Cgroup, Controller, Hierarchy, Limits, Result, files};
+use crate::{Cgroup, Controller, DeviceList, Hierarchy, Limits, Result, files};
 
 /// No limit, of any kind.
 const INFINITY: u64 = u64::MAX;
@@ -20,7 +20,14 @@ const STEP: u64 = 10_000;
 pub fn limit_properties(hierarchy: &Hierarchy, limits: &Limits) -> Result<Vec<Property>> {
     let settings = settings(hierarchy, limits)?;
     let pairs: Vec<_> = settings.iter().map(|it| (it.file.as_ref(), it.value.as_str())).collect();
-    Ok(properties(&pairs))
+    Ok([properties(&pairs), devices(hierarchy, limits)].concat())
+}
+
+/// Version 1's list of devices is one that systemd writes, too. In version 2 each has a program of its own, and both
+/// decide: there, systemd has none.
+fn devices(hierarchy: &Hierarchy, limits: &Limits) -> Vec<Property> {
+    let list = limits.devices.as_ref().filter(|_| !hierarchy.is_v2());
+    list.map(DeviceList::properties).unwrap_or_default()
 }
 
 /// The properties for a change of limits of `cgroup`, and those that say what it has now of the same.
@@ -41,7 +48,8 @@ pub fn present_properties(
         texts.extend(text.map(|text| (file.as_ref(), text)));
     }
     let old: Vec<_> = texts.iter().map(|(file, text)| (*file, text.trim())).collect();
-    Ok((properties(&new), properties(&old)))
+    let devices = devices(cgroup.hierarchy(), limits);
+    Ok(([properties(&new), devices].concat(), properties(&old)))
 }
 
 /// The properties for what is written to files, of either version.
