@@ -59,6 +59,7 @@ impl Need {
             Self::Containerd => runs("containerd", &["--version"]),
             Self::Docker => {
                 ["/usr/sbin/dockerd", "/usr/bin/docker"].iter().all(|it| runs(it, &["--version"]))
+            }
             Self::Systemd => {
                 runs("systemd", &["--version"])
                     && runs("dbus-daemon", &["--version"])

@@ -83,8 +83,8 @@ impl Ground {
 
     /// One container, from its start to its end: its exit code, or why there was none.
     fn turn(&self) -> Result<i32, String> {
-        let starting = self.start(streams())?;
-        follow(&starting)?;
+        let mut starting = self.start(streams())?;
+        follow(&mut starting)?;
         Ok(wait(&starting))
     }
 
@@ -118,10 +118,10 @@ fn streams() -> Stdio {
 }
 
 /// Follows a start until its program runs: its terminal, if it has one, or why it does not.
-fn follow(starting: &Starting) -> Result<Option<OwnedFd>, String> {
+fn follow(starting: &mut Starting) -> Result<Option<OwnedFd>, String> {
     let mut terminal = None;
     loop {
-        match starting.next().expect("an event") {
+        match starting.next_event().expect("an event") {
             Event::Told(_) => {}
             Event::Terminal(other) => terminal = Some(other),
             Event::Running => return Ok(terminal),
@@ -222,8 +222,8 @@ fn row_4_the_place_of_the_terminal_is_swapped(node: &Node) {
     });
     let paths = (ground.bundle.in_root("dev"), ground.bundle.in_root("evil"));
     race((&paths.0, &paths.1), TURNS, &["started", "refused"], || {
-        let starting = ground.start(Stdio::Terminal).expect("a child");
-        let Ok(terminal) = follow(&starting) else { return "refused" };
+        let mut starting = ground.start(Stdio::Terminal).expect("a child");
+        let Ok(terminal) = follow(&mut starting) else { return "refused" };
         let terminal = terminal.expect("a terminal");
         assert!(is_devpts(&terminal), "the terminal is none");
         seen(wait(&starting))
@@ -237,13 +237,8 @@ fn row_4_the_place_of_the_terminal_is_swapped_at_exec(node: &Node) {
         false_dev(&bundle);
         bundle.with("/root/readonly", json!(false))
     });
-    let container = ground.start(streams()).expect("a child");
-    follow(&container).expect("a container");
-    let placement = Placement {
-        pid_namespace: PidNamespace::Of(container.pidfd.as_fd()),
-        into_cgroup: None,
-        cgroup_tasks: Vec::new(),
-    };
+    let mut container = ground.start(streams()).expect("a child");
+    follow(&mut container).expect("a container");
     let mut spec = ground.spec.process().clone().expect("a process");
     let script = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] || exit 66";
     spec.set_args(Some(["sh", "-c", script].map(str::to_owned).into()));
@@ -259,8 +254,9 @@ fn row_4_the_place_of_the_terminal_is_swapped_at_exec(node: &Node) {
                 preserved_descriptors: 0,
             })
         };
-        let starting = start_in(container.pidfd.as_fd(), &placement, process).expect("a child");
-        let Ok(terminal) = follow(&starting) else { return "refused" };
+        let mut starting =
+            start_in(container.pidfd.as_fd(), None, Vec::new(), process).expect("a child");
+        let Ok(terminal) = follow(&mut starting) else { return "refused" };
         let terminal = terminal.expect("a terminal");
         assert!(is_devpts(&terminal), "the terminal is none");
         seen(wait(&starting))

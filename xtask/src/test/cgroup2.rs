@@ -20,7 +20,7 @@ use crate::{build, shell};
 
 /// The files of tests, each with its arguments. Those that are left out say nothing of cgroups. Of the others some
 /// tests need a machine of a usual speed, as they do something very often or many times at once.
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     // crates/cgroup's.
     ("kernel", ""),
     ("limits", ""),
