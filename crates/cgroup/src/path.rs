@@ -8,10 +8,15 @@ use crate::error::Cause;
 
 const LONGEST_COMPONENT: usize = 255;
 
+/// What leaves room for a mount point and a file's name in the 4,096 bytes that a path may have (`PATH_MAX`).
+const LONGEST: usize = 3072;
+const TOO_LONG: &str = "it is longer than 3072 bytes";
+
 /// A cgroup's path below the mount point of each hierarchy, as in `sandbar/<pod>/<container>`.
 ///
 /// Each component has 1 to 255 of the characters `A-Z a-z 0-9 _ . : -` (any but control characters
 /// when others named it, see [`Hierarchy::place`](crate::Hierarchy::place)) and is not `.` or `..`,
+/// and all together have at most 3,072 bytes,
 /// so a path can't lead out of the hierarchy whatever it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CgroupPath(String);
@@ -23,7 +28,8 @@ impl CgroupPath {
     /// [`InvalidPath`](crate::ErrorKind::InvalidPath).
     pub fn new(path: impl Into<String>) -> Result<Self> {
         let path = path.into();
-        match path.split('/').find_map(fault) {
+        let too_long = (path.len() > LONGEST).then_some(TOO_LONG);
+        match too_long.or_else(|| path.split('/').find_map(fault)) {
             Some(why) => Err(Cause::InvalidPath { path, why }.into()),
             None => Ok(Self(path)),
         }
@@ -49,7 +55,11 @@ impl CgroupPath {
                 _ => {}
             }
         }
-        Ok(Self(parts.join("/")))
+        let path = parts.join("/");
+        if path.len() > LONGEST {
+            return invalid(TOO_LONG);
+        }
+        Ok(Self(path))
     }
 
     /// The path of `child`, one component or more, below this one.
@@ -130,6 +140,7 @@ mod tests {
             "ä",
             &long,
             &format!("a/{long}"),
+            &"a/".repeat(LONGEST / 2 + 1).trim_end_matches('/'),
             "a/%2e%2e",
             "a*",
         ] {
