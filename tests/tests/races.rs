@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use oci_spec::runtime::Spec;
 use rustix::process::{WaitId, WaitIdOptions};
 use sandbar_runtime::{
-    Container, Event, PidNamespace, Placement, Process, Rootfs, Starting, Stdio, start, start_in,
+    Checked, Container, Event, PidNamespace, Placement, Process, Rootfs, Starting, Stdio, start,
+    start_in,
 };
 use sandbar_tests::{Bundle, Node, Untouched, alone, race, tests};
 use serde_json::json;
@@ -96,7 +97,7 @@ impl Ground {
         };
         let container = || {
             Ok(Container {
-                spec: self.spec.clone(),
+                spec: Checked::new(self.spec.clone())?,
                 rootfs: Rootfs::Directory(self.bundle.path().join("rootfs")),
                 mount_point: self.place.clone(),
                 stdio,

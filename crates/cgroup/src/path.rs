@@ -140,7 +140,7 @@ mod tests {
             "ä",
             &long,
             &format!("a/{long}"),
-            &"a/".repeat(LONGEST / 2 + 1).trim_end_matches('/'),
+            "a/".repeat(LONGEST / 2 + 1).trim_end_matches('/'),
             "a/%2e%2e",
             "a*",
         ] {

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 use rustix::process::{WaitId, WaitIdOptions};
 use sandbar_runtime::{
-    Container, Event, PidNamespace, Placement, Process, Rootfs, Starting, Stdio, anchor, start,
-    start_in,
+    Checked, Container, Event, PidNamespace, Placement, Process, Rootfs, Starting, Stdio, anchor,
+    start, start_in,
 };
 
 fn main() -> ExitCode {
@@ -53,7 +53,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
     let process = spec.process().clone();
     let mut starting = start(&placement, || {
         Ok(Container {
-            spec,
+            spec: Checked::new(spec)?,
             rootfs: Rootfs::Directory(root),
             mount_point,
             stdio,

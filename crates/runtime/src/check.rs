@@ -4,20 +4,46 @@ mod linux;
 mod mounts;
 mod process;
 
+use std::ops::Deref;
 use std::path::Path;
 
 use oci_spec::runtime::{Hooks, Mount, Spec};
 
 use crate::error::{Error, Kind};
 use crate::hooks;
+use crate::seccomp::Profile;
 
 pub(crate) use process::check as check_process;
 
-/// Refuses a specification that contradicts itself, or that asks for what is not supported.
-///
-/// # Errors
-/// [`Kind::InvalidSpec`] or [`Kind::Unsupported`], naming the field.
-pub fn check(spec: &Spec) -> Result<(), Error> {
+/// A specification that was found good, with its seccomp profile as it will be loaded.
+#[derive(Debug)]
+pub struct Checked {
+    spec: Spec,
+    pub(crate) profile: Option<Profile>,
+}
+
+impl Checked {
+    /// Refuses a specification that contradicts itself, or that asks for what is not supported.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidSpec`] or [`Kind::Unsupported`], naming the field.
+    pub fn new(spec: Spec) -> Result<Self, Error> {
+        check(&spec)?;
+        let profile = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+        let profile = profile.map(Profile::compile).transpose()?;
+        Ok(Self { spec, profile })
+    }
+}
+
+impl Deref for Checked {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        &self.spec
+    }
+}
+
+fn check(spec: &Spec) -> Result<(), Error> {
     let process = spec.process().as_ref().ok_or_else(|| invalid("process", "it is needed"))?;
     check_process(process)?;
     if let Some(hooks) = spec.hooks() {

@@ -5,11 +5,11 @@ use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::{LinuxNamespaceType, LinuxPersonalityDomain, Spec, State};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxPersonalityDomain, State};
 use sandbar_sys::{During, MountAttributes, set_mount_attributes, set_personality};
 
 use crate::cgroup_mount::Cgroups;
-use crate::check::check;
+use crate::check::Checked;
 use crate::devices::Dev;
 use crate::error::{Error, Kind, Step};
 use crate::gate::Gate;
@@ -27,8 +27,8 @@ use crate::{devices, inherited, labels, limits, masks, sysctl, terminal};
 /// A container to become: an OCI bundle with its root filesystem and standard descriptors.
 #[derive(Debug)]
 pub struct Container {
-    /// The bundle's `config.json`. Its `root.path` is not used: `rootfs` says where the root comes from.
-    pub spec: Spec,
+    /// The bundle's `config.json`, checked. Its `root.path` is not used: `rootfs` says where the root comes from.
+    pub spec: Checked,
     /// The root filesystem.
     pub rootfs: Rootfs,
     /// A directory of the host on which the root is mounted, in the container's mount namespace alone.
@@ -53,11 +53,11 @@ impl Container {
     /// Becomes it; or another process does, one in the PID namespace that the user namespace owns, of which
     /// `handoff` tells. Returns only if that fails.
     pub(crate) fn become_it(
-        self,
+        mut self,
         reporter: &Reporter,
         handoff: Option<&Reporter>,
     ) -> Result<Infallible, Error> {
-        check(&self.spec)?;
+        let profile = self.spec.profile.take();
         inherited::cover(&self.stdio, self.preserved_descriptors, reporter.as_fd())?;
         let Some(process) = self.spec.process() else {
             return Err(Error::new(Kind::InvalidSpec, "process: it is needed"));
@@ -65,7 +65,7 @@ impl Container {
         let Some(linux) = self.spec.linux() else {
             return Err(Error::new(Kind::InvalidSpec, "linux: it is needed"));
         };
-        let (profile, state) = (linux.seccomp().as_ref(), self.state.as_ref());
+        let (profile, state) = (linux.seccomp().as_ref().zip(profile), self.state.as_ref());
         let mut filter = Filter::prepare(profile, self.seccomp, process, state, reporter)?;
         limits::apply_before_namespaces(process, reporter)?;
         labels::apply(process)?;

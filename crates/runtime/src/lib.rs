@@ -44,7 +44,7 @@ mod user;
 mod user_namespace;
 
 pub use bundle::anchor;
-pub use check::check;
+pub use check::Checked;
 pub use container::Container;
 pub use error::{Error, Kind};
 pub use gate::{Gate, LONGEST_STATE};

@@ -13,7 +13,7 @@ use crate::gate::Prepared;
 use crate::handoff;
 use crate::report::Reporter;
 use crate::root::Root;
-use crate::seccomp::Filter;
+use crate::seccomp::{Filter, Profile};
 use crate::{
     devices, inherited, labels, limits, namespaces, privileges, program, scheduling, terminal,
 };
@@ -67,7 +67,9 @@ impl Process {
     ) -> Result<Infallible, Error> {
         crate::check::check_process(&self.spec)?;
         inherited::cover(&self.stdio, self.preserved_descriptors, reporter.as_fd())?;
-        let (profile, state) = (self.profile.as_ref(), self.state.as_ref());
+        let compile = |profile| Profile::compile(profile).map(|compiled| (profile, compiled));
+        let profile = self.profile.as_ref().map(compile).transpose()?;
+        let state = self.state.as_ref();
         let mut filter = Filter::prepare(profile, self.seccomp, &self.spec, state, reporter)?;
         limits::apply_before_namespaces(&self.spec, reporter)?;
         scheduling::apply_affinity(&self.spec, reporter)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use oci_spec::runtime::Spec;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use sandbar_runtime::{Container, Event, Kind, PidNamespace, Placement, Starting, Stdio};
+use sandbar_runtime::{Checked, Container, Event, Kind, PidNamespace, Placement, Starting, Stdio};
 use sandbar_spec::control::{Failure, Reply};
 use sandbar_spec::layout::ContainerDirectory;
 use sandbar_spec::{ContainerConfig, ContainerId, ContainerState, ExitCode, NamespaceMode, Rootfs};
@@ -379,7 +379,7 @@ fn prepare(
         Stdio::Descriptors([input, stream(StreamName::Stdout)?, stream(StreamName::Stderr)?])
     };
     Ok(Container {
-        spec,
+        spec: Checked::new(spec)?,
         rootfs: match &config.rootfs {
             Rootfs::ReadOnly(path) => sandbar_runtime::Rootfs::Directory(path.clone()),
             Rootfs::Overlay { lower, upper, work } => sandbar_runtime::Rootfs::Overlay {

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::Spec;
+use sandbar_runtime::Checked;
 
 use super::json;
 use crate::failure::{Doing, Failure, Result};
@@ -17,7 +18,7 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Bundle {
     pub(super) path: PathBuf,
-    pub(super) spec: Spec,
+    pub(super) spec: Checked,
     /// `config.json` as it was found.
     pub(super) text: Vec<u8>,
     pub(super) rootfs: PathBuf,
@@ -45,7 +46,7 @@ impl Bundle {
             Failure::new(format!("cannot use {}: {}", config.display(), error.one_line()))
         };
         let rootfs = sandbar_runtime::anchor(&mut spec, &path).map_err(refused)?;
-        sandbar_runtime::check(&spec).map_err(refused)?;
+        let spec = Checked::new(spec).map_err(refused)?;
         let rootfs = rootfs.canonicalize().doing(format!("use root.path {}", rootfs.display()))?;
         if !rootfs.is_dir() {
             return Err(Failure::new(format!("root.path {}: not a directory", rootfs.display())));

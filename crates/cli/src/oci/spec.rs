@@ -50,7 +50,7 @@ fn specification() -> Result<Specification> {
     root.set_path("rootfs".into()).set_readonly(Some(true));
     let mut spec = Specification::default();
     spec.set_process(Some(process)).set_root(Some(root)).set_hostname(Some("sandbar".to_owned()));
-    sandbar_runtime::check(&spec).map_err(|error| Failure::new(error.one_line()))?;
+    sandbar_runtime::Checked::new(spec.clone()).map_err(|error| Failure::new(error.one_line()))?;
     Ok(spec)
 }
 

@@ -5,7 +5,7 @@ use oci_spec::runtime::{Linux, LinuxNamespace, LinuxNamespaceType, Spec};
 use crate::check::{invalid, must_be_text, unsupported};
 use crate::error::Error;
 use crate::mount_options::propagation_of;
-use crate::{devices, labels, seccomp, sysctl, user_namespace};
+use crate::{devices, labels, sysctl, user_namespace};
 
 pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Error> {
     let namespaces = linux.namespaces().as_deref().unwrap_or_default();
@@ -34,9 +34,6 @@ pub(super) fn check(spec: &Spec, linux: &Linux) -> Result<(), Error> {
         return Err(invalid("linux.rootfsPropagation", &format!("'{word}' is no propagation")));
     }
     check_offsets(linux, namespaces)?;
-    if let Some(profile) = linux.seccomp() {
-        seccomp::check(profile)?;
-    }
     if let Some(personality) = linux.personality()
         && personality.flags().as_ref().is_some_and(|flags| !flags.is_empty())
     {

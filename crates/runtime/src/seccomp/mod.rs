@@ -14,9 +14,8 @@ use sandbar_sys::{During, SeccompFlags, SeccompInstruction, load_seccomp_filter}
 use crate::error::{Error, Step};
 use crate::report::Reporter;
 use listener::Listener;
-use profile::Profile;
 
-pub(crate) use profile::check;
+pub(crate) use profile::Profile;
 
 /// A filter that is ready to be loaded.
 pub(crate) struct Filter {
@@ -27,21 +26,21 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Compiles `profile` where there is one; else takes the built-in one if that is asked for. To be called
+    /// Takes `profile` where there is one, as it was given and compiled; else the built-in one if that is asked for. To be called
     /// while the host's files are in reach, for a profile may name the socket of an agent.
     pub(crate) fn prepare(
-        profile: Option<&LinuxSeccomp>,
+        profile: Option<(&LinuxSeccomp, Profile)>,
         built_in: bool,
         process: &ProcessSpec,
         state: Option<&State>,
         reporter: &Reporter,
     ) -> Result<Option<Self>, Error> {
-        let Some(profile) = profile else {
+        let Some((profile, compiled)) = profile else {
             let flags = SeccompFlags::default();
             let program = || built_in::filter(built_in::granted(process));
             return Ok(built_in.then(|| Self { program: program(), flags, listener: None }));
         };
-        let Profile { program, flags, notifies, told } = Profile::compile(profile)?;
+        let Profile { program, flags, notifies, told } = compiled;
         for text in told {
             reporter.tell(&text);
         }

@@ -22,7 +22,7 @@ const HIGHEST_ERRNO: u32 = 4095;
 
 /// A profile as the kernel takes it.
 #[derive(Debug)]
-pub(super) struct Profile {
+pub(crate) struct Profile {
     pub(super) program: Vec<SeccompInstruction>,
     pub(super) flags: SeccompFlags,
     /// A listener is needed: something has the action `SCMP_ACT_NOTIFY`.
@@ -31,20 +31,12 @@ pub(super) struct Profile {
     pub(super) told: Vec<String>,
 }
 
-/// Refuses a profile that is malformed, or too long for the kernel.
-///
-/// # Errors
-/// [`Kind::InvalidSpec`], naming the field.
-pub(crate) fn check(profile: &LinuxSeccomp) -> Result<(), Error> {
-    Profile::compile(profile).map(drop)
-}
-
 impl Profile {
-    /// Compiles it.
+    /// Compiles it, and refuses one that is malformed, or too long for the kernel.
     ///
     /// # Errors
-    /// As [`check`].
-    pub(super) fn compile(profile: &LinuxSeccomp) -> Result<Self, Error> {
+    /// [`Kind::InvalidSpec`], naming the field.
+    pub(crate) fn compile(profile: &LinuxSeccomp) -> Result<Self, Error> {
         let default = value_of(
             profile.default_action(),
             profile.default_errno_ret(),
