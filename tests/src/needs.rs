@@ -23,6 +23,8 @@ pub enum Need {
     Docker,
     /// systemd, D-Bus's daemon and cgroup v2 alone, in which they can be run.
     Systemd,
+    /// cgroup v2 alone.
+    CgroupV2,
     /// The cgroup controller for memory.
     MemoryController,
     /// The cgroup controller for numbers of processes.
@@ -63,8 +65,9 @@ impl Need {
             Self::Systemd => {
                 runs("systemd", &["--version"])
                     && runs("dbus-daemon", &["--version"])
-                    && Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+                    && Self::CgroupV2.is_there()
             }
+            Self::CgroupV2 => Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
             Self::MemoryController => has_controller("memory"),
             Self::PidsController => has_controller("pids"),
             Self::CpuController => has_controller("cpu"),
@@ -81,6 +84,7 @@ impl Need {
             Self::Containerd => "it needs containerd",
             Self::Docker => "it needs Docker (Debian's docker.io)",
             Self::Systemd => "it needs systemd, dbus-daemon, and cgroup v2 alone",
+            Self::CgroupV2 => "it needs cgroup v2 alone",
             Self::MemoryController => "it needs the cgroup controller 'memory'",
             Self::PidsController => "it needs the cgroup controller 'pids'",
             Self::CpuController => "it needs the cgroup controller 'cpu'",

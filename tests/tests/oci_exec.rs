@@ -13,6 +13,8 @@ tests! {
     what_of_the_host_a_new_process_has_is_never_seen_in_the_container,
     a_seccomp_agent_is_told_the_number_of_the_process,
     a_pid_file_is_written_through_no_link,
+    a_new_process_is_where_the_container_has_made_cgroups_of_its_own [CgroupV2],
+    a_session_keyring_is_nobody_elses_unless_asked_for [Perl],
 }
 
 /// Runs in the container, and writes down every process that it may look at and whose root is not its own.
@@ -97,5 +99,45 @@ fn a_pid_file_is_written_through_no_link(node: &Node) {
     let left = fs::read_dir(node.path("")).expect("the directory").flatten();
     let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with(".pid."));
     assert_eq!(left.count(), 0);
+    node.says("oci delete --force a").ok();
+}
+
+fn a_new_process_is_where_the_container_has_made_cgroups_of_its_own(node: &Node) {
+    let program = "cd /sys/fs/cgroup && mkdir a && echo 0 >a/cgroup.procs && \
+        echo +pids >cgroup.subtree_control && touch /moved && exec sleep 1000";
+    let mounted = json!({
+        "destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup",
+        "options": ["nosuid", "noexec", "nodev"],
+    });
+    let bundle = Bundle::new(node, "b").with("/root/readonly", json!(false));
+    let bundle = bundle.program(&["sh", "-c", program]).adding("/mounts", mounted);
+    let resources = json!({ "pids": { "limit": 100 } });
+    let bundle = bundle.with("/linux/resources", resources);
+    bundle.create(node, "a");
+    node.says("oci start a").ok();
+    until("that it has moved", SOON, || bundle.in_root("moved").exists().then_some(()));
+    assert_eq!(node.says("oci exec a cat /proc/self/cgroup").ok(), "0::/a\n");
+    node.says("oci delete --force a").ok();
+}
+
+fn a_session_keyring_is_nobody_elses_unless_asked_for(node: &Node) {
+    // KEYCTL_GET_KEYRING_ID of KEY_SPEC_SESSION_KEYRING: its number.
+    let call = if cfg!(target_arch = "x86_64") { 250 } else { 219 };
+    let script = format!("$| = 1; print syscall({call}, 0, -3, 0), qq(\n); sleep $ARGV[0]");
+    let look = |seconds: &'static str| ["/usr/bin/perl", "-e", &script, seconds].map(str::to_owned);
+    let own = node.run("/usr/bin/perl", &look("0")[1..]).ok();
+    let bundle = Bundle::new(node, "b").with("/root/path", json!("/"));
+    let bundle = bundle.with("/process/args", json!(look("0")));
+    let run = |options: &str| {
+        let command = node.says("oci run").with(options.split_whitespace());
+        command.with(["--bundle"]).with([bundle.path()]).with(["a"]).ok()
+    };
+    let (first, second) = (run(""), run(""));
+    assert!(first != own && second != own && first != second, "{own}{first}{second}");
+    assert_eq!(run("--no-new-keyring"), own);
+    let bundle = bundle.clone().with("/process/args", json!(look("1000")));
+    bundle.create(node, "a");
+    node.says("oci start a").ok();
+    assert_ne!(node.says("oci exec a").with(look("0")).ok(), own);
     node.says("oci delete --force a").ok();
 }

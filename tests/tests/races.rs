@@ -106,6 +106,7 @@ impl Ground {
                 pivot: true,
                 gate: None,
                 preserved_descriptors: 0,
+                new_keyring: true,
             })
         };
         start(&placement, container).map_err(|error| error.to_string())
@@ -253,6 +254,7 @@ fn row_4_the_place_of_the_terminal_is_swapped_at_exec(node: &Node) {
                 profile: None,
                 state: None,
                 preserved_descriptors: 0,
+                new_keyring: true,
             })
         };
         let mut starting =

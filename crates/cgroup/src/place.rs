@@ -8,9 +8,11 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::Pid;
+
 use crate::error::Cause;
 use crate::hierarchy::Mount;
-use crate::{Cgroup, CgroupPath, Controllers, Error, Hierarchy, Result, files, mountinfo};
+use crate::{Cgroup, CgroupPath, Controllers, Entry, Error, Hierarchy, Result, files, mountinfo};
 
 const MOUNTINFO: &str = "/proc/self/mountinfo";
 
@@ -46,6 +48,32 @@ impl Hierarchy {
             })
         });
         Ok(self.at_points(points.collect::<Result<_>>()?).open(&path))
+    }
+}
+
+impl Cgroup {
+    /// As [`entry`](Self::entry), for one who is to be where `process` is. They differ in version 2 when what runs
+    /// in this cgroup has made cgroups below and given them controllers: then nobody can be in this one itself
+    /// (`cgroups(7)`, "no internal processes").
+    ///
+    /// # Errors
+    /// As `entry`; [`InvalidPath`](crate::ErrorKind::InvalidPath) when `process` is not below this cgroup.
+    pub fn entry_beside(&self, process: Pid) -> Result<Entry> {
+        if !self.hierarchy().is_v2()
+            || files::read(&self.main_dir().join("cgroup.subtree_control"))?.trim().is_empty()
+        {
+            return self.entry();
+        }
+        let file = format!("/proc/{}/cgroup", process.as_raw_nonzero());
+        let places = files::read(Path::new(&file))?;
+        let mountinfo = files::read(Path::new(MOUNTINFO))?;
+        let path = below_point(self.hierarchy().first(), &places, &mountinfo)?;
+        let path = CgroupPath::cleaned(path)?;
+        if !path.upwards().skip(1).any(|above| above == *self.path()) {
+            let why = "nobody can be in the cgroup, and its first process is not below it";
+            return Err(Cause::InvalidPath { path: path.to_string(), why }.into());
+        }
+        self.hierarchy().open(&path).entry()
     }
 }
 

@@ -62,6 +62,7 @@ fn run() -> Result<u8, Box<dyn Error>> {
             pivot: true,
             gate: None,
             preserved_descriptors: 0,
+            new_keyring: true,
         })
     })?;
     follow(&mut starting, &mut terminal)?;
@@ -70,7 +71,15 @@ fn run() -> Result<u8, Box<dyn Error>> {
         let stdio = Stdio::Descriptors(streams()?);
         let prepare = || {
             let (profile, state) = (None, None);
-            Ok(Process { spec, stdio, seccomp: false, profile, state, preserved_descriptors: 0 })
+            Ok(Process {
+                spec,
+                stdio,
+                seccomp: false,
+                profile,
+                state,
+                preserved_descriptors: 0,
+                new_keyring: true,
+            })
         };
         let mut second = start_in(starting.pidfd.as_fd(), None, Vec::new(), prepare)?;
         follow(&mut second, &mut terminal)?;

@@ -44,6 +44,8 @@ pub struct Container {
     pub gate: Option<Gate>,
     /// How many descriptors from 3 on are the program's too.
     pub preserved_descriptors: u32,
+    /// Whether it gets a session keyring of its own (session-keyring(7)), not that of whoever starts it.
+    pub new_keyring: bool,
     /// The container's state, for the agent of a seccomp profile that has one (`linux.seccomp.listenerPath`).
     /// Without a `pid` it is that of the process that this becomes.
     pub state: Option<State>,
@@ -155,6 +157,7 @@ impl Container {
             profile: None,
             state: None,
             preserved_descriptors: self.preserved_descriptors,
+            new_keyring: self.new_keyring,
         };
         process.execute(filter, &Root::current()?, slave, prepared.as_ref(), reporter)
     }

@@ -23,6 +23,7 @@ mod gate;
 mod handoff;
 mod hooks;
 mod inherited;
+mod keyring;
 mod labels;
 mod limits;
 mod masks;

@@ -15,7 +15,8 @@ use crate::report::Reporter;
 use crate::root::Root;
 use crate::seccomp::{Filter, Profile};
 use crate::{
-    devices, inherited, labels, limits, namespaces, privileges, program, scheduling, terminal,
+    devices, inherited, keyring, labels, limits, namespaces, privileges, program, scheduling,
+    terminal,
 };
 
 /// A process's standard input, output and error.
@@ -52,6 +53,8 @@ pub struct Process {
     pub seccomp: bool,
     /// How many descriptors from 3 on are the program's too.
     pub preserved_descriptors: u32,
+    /// Whether it gets a session keyring of its own (session-keyring(7)), not that of whoever starts it.
+    pub new_keyring: bool,
     /// The seccomp profile of the container's bundle (`linux.seccomp`), if it has one.
     pub profile: Option<LinuxSeccomp>,
     /// The container's state, for the agent of a seccomp profile that has one (`linux.seccomp.listenerPath`).
@@ -149,6 +152,9 @@ impl Process {
         limits::apply_rlimits(&self.spec, reporter)?;
         scheduling::apply(&self.spec)?;
         sandbar_sys::mark_close_on_exec_from(3).during("close_range", || "3 and up".into())?;
+        if self.new_keyring {
+            keyring::renew(reporter)?;
+        }
         // Without no-new-privileges a filter needs CAP_SYS_ADMIN, which the next step gives up.
         if let Some(filter) = filter.filter(|_| !restricted) {
             filter.load(reporter)?;

@@ -163,5 +163,13 @@ fn read_process(file: OwnedFd, stdio: Stdio) -> Result<Process, Error> {
         serde_json::from_str(&text).map_err(|error| Error::json("the process".as_ref(), error))?;
     // No container of a pod has a profile of its own, nor an agent that wants its state.
     let (profile, state) = (None, None);
-    Ok(Process { spec, stdio, seccomp: true, profile, state, preserved_descriptors: 0 })
+    Ok(Process {
+        spec,
+        stdio,
+        seccomp: true,
+        profile,
+        state,
+        preserved_descriptors: 0,
+        new_keyring: true,
+    })
 }

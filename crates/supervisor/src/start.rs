@@ -395,6 +395,7 @@ fn prepare(
         pivot: true,
         gate: None,
         preserved_descriptors: 0,
+        new_keyring: true,
         state: None,
     })
 }

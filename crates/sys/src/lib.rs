@@ -15,6 +15,7 @@ mod child;
 mod exec;
 mod failure;
 mod fds;
+mod keyring;
 mod loopback;
 mod memory;
 mod mount;
@@ -36,6 +37,7 @@ pub use failure::{During, Failure};
 pub use fds::{
     close_from, is_open, mark_close_on_exec_from, pass_on, replace_descriptor, take_inherited,
 };
+pub use keyring::new_session_keyring;
 pub use loopback::bring_up_loopback;
 pub use memory::{release_program, trim_heap};
 pub use mount::{MountAttributes, map_mount_owners, set_mount_attributes};

@@ -67,6 +67,7 @@ pub(super) fn create(
         bundle: bundle.path.clone(),
         rootfs: bundle.rootfs.clone(),
         annotations: bundle.annotations(),
+        new_keyring: !options.no_new_keyring,
         created: Timestamp::now(),
         // Named before it is made, and only now that it is nobody's: what fails removes it.
         cgroup: place,
@@ -139,6 +140,7 @@ fn make(
         pivot: !options.no_pivot,
         gate: Some(gate),
         preserved_descriptors: options.process.preserve_fds,
+        new_keyring: !options.no_new_keyring,
     };
     let mut starting = sandbar_runtime::start(&placement, || Ok(container))
         .map_err(|error| super::failure_of_start(&action, &program, &error))?;

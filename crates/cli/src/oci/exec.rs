@@ -95,6 +95,7 @@ impl Exec {
             profile,
             state: Some(record.state(ContainerState::Running)),
             preserved_descriptors: self.process.preserve_fds,
+            new_keyring: record.new_keyring,
         };
         self.run(context, &record, &action, process)
     }
@@ -109,10 +110,10 @@ impl Exec {
         let has_terminal = matches!(process.stdio, Stdio::Terminal);
         let arguments = process.spec.args().as_deref().unwrap_or_default();
         let program = arguments.first().cloned().unwrap_or_default();
-        let container = record.process.and_then(super::record::Process::pidfd);
-        let container = container
-            .ok_or_else(|| Failure::new(format!("cannot {action}: container not running")))?;
-        let entry = self.entry(record)?;
+        let first = record.process.and_then(|it| Pid::from_raw(it.pid).zip(it.pidfd()));
+        let (first, container) =
+            first.ok_or_else(|| Failure::new(format!("cannot {action}: container not running")))?;
+        let entry = self.entry(record, first)?;
         let shown = has_terminal && self.process.console_socket.is_none();
         let signals = signals(shown)?;
         let into_cgroup = entry.clone_into.as_ref().map(AsFd::as_fd);
@@ -131,12 +132,13 @@ impl Exec {
         attend(pid, &pidfd, terminal.as_ref().filter(|_| shown), signals)
     }
 
-    /// The container's cgroup, or that below it which was asked for.
-    fn entry(&self, record: &Record) -> Result<sandbar_cgroup::Entry> {
+    /// The container's cgroup or, where that has none but those below, that of its `first` process; or that below
+    /// it which was asked for.
+    fn entry(&self, record: &Record, first: Pid) -> Result<sandbar_cgroup::Entry> {
         let cgroup = record.cgroup.cgroup()?;
         let action = || format!("use the cgroup {}", cgroup.path());
         let mut entry = match &self.cgroup {
-            None => cgroup.entry().doing(action())?,
+            None => cgroup.entry_beside(first).doing(action())?,
             Some(below) => {
                 let path = cgroup.path().join(below.trim_matches('/')).doing("use --cgroup")?;
                 let below = cgroup.hierarchy().open(&path);

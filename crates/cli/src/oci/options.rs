@@ -20,7 +20,7 @@ pub(super) struct Creation {
     /// Cover the host's root and do not leave it
     #[arg(long)]
     pub(super) no_pivot: bool,
-    /// Keep the session keyring; there is no other
+    /// Keep the session keyring, and make no new one
     #[arg(long)]
     pub(super) no_new_keyring: bool,
 }

@@ -43,6 +43,9 @@ pub(super) struct Record {
     pub(super) cgroup: Place,
     /// Its first process, and when that began, which tells it from a later one of the same number.
     pub(super) process: Option<Process>,
+    /// Whether its processes get session keyrings of their own.
+    #[serde(default)]
+    pub(super) new_keyring: bool,
     /// Whether its process waits for its start, or is past that: until then nobody but its creator acts on it.
     #[serde(default)]
     pub(super) ready: bool,
