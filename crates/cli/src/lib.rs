@@ -3,9 +3,9 @@
 //! There are two programs of it. `sandbar` is the whole. `sandbar-oci` is its OCI runtime alone: all that it does not
 //! use is left out of it, so it starts sooner and takes less memory (docs/design/0007-a-program-for-oci.md).
 //!
-//! Arguments are parsed purely ([`values`], [`options`]), then resolved into the engine's own options, then one
-//! of the [`commands`] runs. Nothing below this crate prints or exits; here only [`output`] prints, and only
-//! [`failure`] makes messages of errors.
+//! Arguments are parsed purely (`values`, `options`), then resolved into the engine's own options, then one
+//! of the `commands` runs. Nothing below this crate prints or exits; here only `output` prints, and only
+//! `failure` makes messages of errors.
 #![forbid(unsafe_code)]
 
 mod attach;
