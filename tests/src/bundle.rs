@@ -92,7 +92,9 @@ impl Bundle {
         let file = node.path("pid");
         let command = node.says("oci create --pid-file").with([&file]).with(["--bundle"]);
         // Nobody reads what a container that stays prints.
-        command.with([&self.path]).with([id]).detached().ok();
+        let output = command.with([&self.path]).with([id]).detached().run();
+        let said = || fs::read_to_string("/run/test/said").unwrap_or_default();
+        assert_eq!(output.exit_code(), 0, "{output}{}", said());
         let number = fs::read_to_string(file).expect("a pid file");
         Process::of(number.parse().expect("a number"))
     }

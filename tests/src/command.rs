@@ -77,7 +77,7 @@ impl Command {
     #[must_use]
     pub fn detached(self) -> Self {
         let Self { program, arguments, .. } = &self;
-        let script = r#""$0" "$@" >/dev/null 2>/run/test/said || { code=$?; cat /run/test/said >&2; exit $code; }"#;
+        let script = r#"exec "$0" "$@" >/dev/null 2>/run/test/said"#;
         let words = ["sh", "-c", script].map(OsString::from);
         let words = words.into_iter().chain([program.clone().into_os_string()]);
         let arguments = words.chain(arguments.iter().cloned()).collect();
