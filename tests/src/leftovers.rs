@@ -58,7 +58,7 @@ fn interfaces() -> Vec<String> {
 
 fn published() -> Vec<String> {
     let nft =
-        std::process::Command::new("nft").args(["-j", "list", "table", "ip", "sandbar"]).output();
+        std::process::Command::new("nft").args(["-j", "list", "table", "inet", "sandbar"]).output();
     // No table, nothing published.
     let Some(nft) = nft.ok().filter(|output| output.status.success()) else { return Vec::new() };
     let Ok(json) = serde_json::from_slice::<Value>(&nft.stdout) else {

@@ -157,7 +157,7 @@ fn a_reboot_leaves_what_is_kept(node: &Node) {
     let recorded = fs::read_to_string(record).expect("the record of the boot");
     assert!(recorded.contains(boot.trim()), "{recorded}");
     fs::write(record, recorded.replace(boot.trim(), "another")).expect("the record of the boot");
-    node.run("nft", ["delete", "table", "ip", "sandbar"]).ok();
+    node.run("nft", ["delete", "table", "inet", "sandbar"]).ok();
     node.run("/bin/busybox", ["ip", "link", "delete", "sandbar0"]).ok();
     remove_cgroups();
     assert_eq!(node.says("ps -aq").ok(), "");

@@ -1,8 +1,11 @@
 //! A pod's address and ports: what the engine asks of the network.
 
+use std::net::IpAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use sandbar_network::{Bridge, InterfaceName, Leases, Lingering, Protocol, PublishedPort};
+use sandbar_network::{
+    Attachment, Bridge, InterfaceName, Leases, Lingering, Protocol, PublishedPort, Reach,
+};
 use sandbar_spec::{Address, NetworkMode, PodConfig, PodId, PortMapping};
 use sandbar_supervisor::{read_record, replace_record};
 
@@ -46,11 +49,11 @@ impl Engine {
 
     /// Takes the host's ports of a pod, so that no other program can; held by the descriptors.
     pub(crate) fn reserve_ports(&self, pod: &PodConfig) -> Result<Vec<OwnedFd>, Error> {
-        pod.ports.iter().map(|port| self.reserve_port(port)).collect()
+        pod.ports.iter().filter_map(|port| self.reserve_port(port).transpose()).collect()
     }
 
-    fn reserve_port(&self, port: &PortMapping) -> Result<OwnedFd, Error> {
-        sandbar_network::reserve(&published(port)).map_err(|error| {
+    fn reserve_port(&self, port: &PortMapping) -> Result<Option<OwnedFd>, Error> {
+        sandbar_network::reserve(&published(port), Reach::Ipv4).map_err(|error| {
             let error = Error::from(error);
             match self.owner_of_port(port).filter(|_| error.kind() == Kind::PortTaken) {
                 Some(owner) => {
@@ -87,9 +90,9 @@ impl Engine {
             return Ok(Vec::new());
         };
         let bridge = Bridge::default();
-        let mut lingering = vec![bridge.ensure()?];
+        let mut lingering = vec![bridge.ensure()?.lingering];
         let interface = InterfaceName::for_pod(pod.id.as_str())?;
-        sandbar_network::attach(&bridge, netns, &interface, address.ip)?;
+        sandbar_network::attach(&bridge, netns, &Attachment::new(interface, address.ip))?;
         if pod.ports.is_empty() {
             return Ok(sockets(lingering));
         }
@@ -159,7 +162,7 @@ fn sockets(lingering: Vec<Lingering>) -> Vec<OwnedFd> {
 
 fn published(port: &PortMapping) -> PublishedPort {
     PublishedPort {
-        host_ip: port.host_ip,
+        host_ip: port.host_ip.map(IpAddr::V4),
         host_port: port.host_port,
         container_port: port.container_port,
         protocol: match port.protocol {

@@ -1,42 +1,61 @@
-//! The bridge that pods are on.
+//! The bridges that pods are on.
 
-use std::net::Ipv4Addr;
+mod inspect;
+mod set_up;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::{
-    AddressFamily, RouteNetlinkMessage,
-    address::{AddressAttribute, AddressMessage},
-    link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
-    route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage},
-};
-use rustix::{io::Errno, net::netdevice::name_to_index};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    Error, ErrorKind, InterfaceName, Lingering, MacAddress, Result, Subnet,
-    netlink::{Answer, Outcome, Request, Socket, bytes_at, find, u32_of},
-    nftables::{self, Nftables},
-    overlap, sysctl,
+    Error, ErrorKind, InterfaceName, Lingering, Result, Subnet, Subnet6,
+    message::open_route,
+    nftables::{self, Loopback6, Network, Nftables},
+    overlap,
+    sysctl::{self, Change, WithoutIpv6},
 };
+use inspect::State;
 
-/// `IFLA_LINKINFO` and its `IFLA_INFO_KIND`.
-const LINK_INFO: u16 = 18;
-const INFO_KIND: u16 = 1;
-/// `IFLA_AF_SPEC`, in it `AF_INET`, in that `IFLA_INET_CONF`: the interface's settings, in the order of the
-/// `IPV4_DEVCONF_…` of `linux/ip.h`, which count from 1.
-const FAMILIES: u16 = 26;
-const FAMILY_INET: u16 = 2;
-const INET_SETTINGS: u16 = 1;
-const FORWARDING: usize = 1;
-const ROUTE_LOCALNET: usize = 26;
-/// `RTA_OIF`, and `RTN_LOCAL` in the eighth byte of `struct rtmsg`.
-const ROUTE_INTERFACE: u16 = 4;
-const ROUTE_LOCAL: u8 = 2;
+/// The least MTU that IPv6 works with (RFC 8200, 5), and that IPv4 does (RFC 791).
+const LEAST_MTU_6: u32 = 1280;
+const LEAST_MTU: u32 = 68;
+const MOST_MTU: u32 = 65_535;
 
-/// A bridge of the host and the subnet of the pods on it.
+/// Whom a bridge's pods can reach and be reached by, beside the host and each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// The world, by the host's address; published ports of other bridges' pods.
+    #[default]
+    Open,
+    /// The world, but no pod of another bridge.
+    Isolated,
+    /// Nobody.
+    Internal,
+}
+
+/// A bridge of the host and the subnets of the pods on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bridge {
     name: InterfaceName,
     subnet: Subnet,
+    gateway: Ipv4Addr,
+    ipv6: Option<(Subnet6, Ipv6Addr)>,
+    mtu: Option<u32>,
+    access: Access,
+}
+
+/// What [`Bridge::ensure`] did and could not do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ensured {
+    /// The connection to the firewall.
+    pub lingering: Lingering,
+    /// The settings of the host that had to be changed, those of the bridge itself not among them.
+    pub changed: Vec<Change>,
+    /// Why the bridge, which should have IPv6, has none.
+    pub without_ipv6: Option<WithoutIpv6>,
+    /// Whether ports published over IPv6 are reached by `::1`, too: not where bridges call netfilter
+    /// (`net.bridge.bridge-nf-call-ip6tables`), which translates the answer back to `::1` before it reaches the
+    /// host, and the kernel drops what comes in to that address. A connection is refused there.
+    pub is_loopback6_published: bool,
 }
 
 /// `sandbar0`, 10.84.0.0/16.
@@ -47,10 +66,56 @@ impl Default for Bridge {
 }
 
 impl Bridge {
-    /// A bridge that may or may not exist yet.
+    /// A bridge that may or may not exist yet, with the subnet's first address as gateway, without IPv6, open, and
+    /// with the MTU of Ethernet.
     #[must_use]
     pub fn new(name: InterfaceName, subnet: Subnet) -> Self {
-        Self { name, subnet }
+        let gateway = subnet.gateway();
+        Self { name, subnet, gateway, ipv6: None, mtu: None, access: Access::default() }
+    }
+
+    /// With another address of the subnet for the bridge itself.
+    ///
+    /// # Errors
+    /// `InvalidInput` for an address that is not one for hosts of the subnet.
+    pub fn with_gateway(self, gateway: Ipv4Addr) -> Result<Self> {
+        let subnet = self.subnet;
+        if !subnet.contains(gateway) || [subnet.base(), subnet.broadcast()].contains(&gateway) {
+            return Err(invalid(format!(
+                "gateway {gateway}: not an address for hosts in {subnet}"
+            )));
+        }
+        Ok(Self { gateway, ..self })
+    }
+
+    /// With IPv6, and `gateway`, by default the subnet's first address, for the bridge itself.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a gateway outside of the subnet, and with an MTU below 1280.
+    pub fn with_ipv6(self, subnet: Subnet6, gateway: Option<Ipv6Addr>) -> Result<Self> {
+        let gateway = gateway.unwrap_or_else(|| subnet.gateway());
+        if !subnet.contains(gateway) || gateway == subnet.base() {
+            return Err(invalid(format!(
+                "gateway {gateway}: not an address for hosts in {subnet}"
+            )));
+        }
+        check_mtu(self.mtu, true)?;
+        Ok(Self { ipv6: Some((subnet, gateway)), ..self })
+    }
+
+    /// With this MTU, for the bridge and its pods.
+    ///
+    /// # Errors
+    /// `InvalidInput` outside 68 to 65535, and below 1280 with IPv6.
+    pub fn with_mtu(self, mtu: u32) -> Result<Self> {
+        check_mtu(Some(mtu), self.ipv6.is_some())?;
+        Ok(Self { mtu: Some(mtu), ..self })
+    }
+
+    /// With another access.
+    #[must_use]
+    pub fn with_access(self, access: Access) -> Self {
+        Self { access, ..self }
     }
 
     /// The interface's name.
@@ -68,207 +133,136 @@ impl Bridge {
     /// The bridge's own address, through which pods reach everything else.
     #[must_use]
     pub fn gateway(&self) -> Ipv4Addr {
-        self.subnet.gateway()
+        self.gateway
+    }
+
+    /// The IPv6 subnet of the bridge's pods.
+    #[must_use]
+    pub fn subnet6(&self) -> Option<Subnet6> {
+        self.ipv6.map(|(subnet, _)| subnet)
+    }
+
+    /// The bridge's own IPv6 address.
+    #[must_use]
+    pub fn gateway6(&self) -> Option<Ipv6Addr> {
+        self.ipv6.map(|(_, gateway)| gateway)
+    }
+
+    /// The MTU that was chosen.
+    #[must_use]
+    pub fn mtu(&self) -> Option<u32> {
+        self.mtu
+    }
+
+    /// Whom its pods can reach.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
     }
 
     /// Makes everything that pods on this bridge need of the host, as far as it is missing:
     ///
-    /// - the nftables table `ip sandbar`: what leaves the subnet gets the host's address, 127.0.0.0/8 stays closed
-    ///   to all but the host itself, and published ports have their maps;
-    /// - `net.ipv4.ip_forward`, without which the host is no router;
-    /// - the bridge with its address, up, and with `route_localnet`, so that 127.0.0.1 can lead to a pod.
+    /// - the nftables table `inet sandbar`: what leaves the subnets gets the host's address, 127.0.0.0/8 and ::1
+    ///   stay closed to all but the host itself, pods to all but their neighbours, and published ports have their
+    ///   maps; the table `ip sandbar` of older versions goes, and the ports in it with it;
+    /// - `net.ipv4.ip_forward`, and for a bridge with IPv6 `net.ipv6.conf.all.forwarding`, without which the host is
+    ///   no router, unless the bridge is internal; interfaces by which the host itself listens to IPv6 routers go on
+    ///   to do so (`accept_ra` 2);
+    /// - the bridge with its addresses, up, and with `route_localnet` and for IPv6 a local route to ::1, so that
+    ///   127.0.0.1 and ::1 can lead to a pod.
     ///
     /// Where all is there this is two round trips to the kernel. Any number of processes may call it at once.
     ///
     /// # Errors
-    /// `SubnetTaken` when the subnet overlaps a route or address of another interface, `InterfaceTaken` when the
-    /// name is that of something else than a bridge; `NoNftables`, `NoBridge`, `PermissionDenied`, `System`.
-    pub fn ensure(&self) -> Result<Lingering> {
+    /// `SubnetTaken` when a subnet overlaps a route or address of another interface, `InterfaceTaken` when the name
+    /// is that of an interface that is none of ours; `NoNftables`, `NoBridge`, `PermissionDenied`, `System`.
+    pub fn ensure(&self) -> Result<Ensured> {
+        let without_ipv6 = self.ipv6.and_then(|_| sysctl::without_ipv6());
+        let possible = match without_ipv6 {
+            Some(_) => &Self { ipv6: None, ..self.clone() },
+            None => self,
+        };
+        let loopback = possible.ipv6.map(|_| loopback6());
+        let (lingering, changed) = possible.ensure_possible(loopback)?;
+        let is_loopback6_published = loopback == Some(Loopback6::Leads);
+        Ok(Ensured { lingering, changed, without_ipv6, is_loopback6_published })
+    }
+
+    fn ensure_possible(&self, loopback: Option<Loopback6>) -> Result<(Lingering, Vec<Change>)> {
         let mut route = open_route()?;
         let mut nftables = Nftables::open()?;
-        let is_ruled = nftables::is_in_place(&mut nftables, &self.name, self.subnet)?;
+        let network = self.network();
+        let is_ruled = nftables::is_in_place(&mut nftables, &network, loopback)?;
         let state = self.inspect(&mut route)?;
+        // Checked first: what is refused should leave nothing behind.
+        if !is_ruled || state == State::Missing {
+            overlap::check(&mut route, self)?;
+        }
         if !is_ruled {
-            // Checked first: what is refused should leave nothing behind.
-            overlap::check(&mut route, self.subnet, &self.name)?;
-            nftables::put_in_place(&mut nftables, &self.name, self.subnet)?;
+            nftables::put_in_place(&mut nftables, &network, loopback)?;
         }
         // Only now: `route_localnet` is safe behind the table's rules alone.
-        match state {
-            State::Complete => {}
+        let changed = match state {
+            State::Complete => Vec::new(),
             State::Incomplete => self.complete(&mut route)?,
             State::Missing => {
-                overlap::check(&mut route, self.subnet, &self.name)?;
                 self.create(&mut route)?;
-                self.complete(&mut route)?;
+                self.complete(&mut route)?
             }
+        };
+        Ok((nftables.linger(), changed))
+    }
+
+    /// Removes the bridge, and what the table knows of it. The table and the host's settings stay; a bridge that is
+    /// not there is no error. Pods on it lose their connection.
+    ///
+    /// # Errors
+    /// `InterfaceTaken` when the name is that of an interface that is none of ours; `PermissionDenied`, `System`.
+    pub fn remove(&self) -> Result<Lingering> {
+        let mut route = open_route()?;
+        // The bridge first: without the rules its pods would be open to everyone.
+        if self.inspect(&mut route)? != State::Missing {
+            self.delete(&mut route)?;
         }
+        let mut nftables = match Nftables::open() {
+            Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(Lingering::default()),
+            other => other?,
+        };
+        nftables::take_away(&mut nftables, &self.network())?;
         Ok(nftables.linger())
     }
 
-    /// The interface's index.
-    pub(crate) fn index(&self, socket: &Socket) -> Result<u32> {
-        name_to_index(socket, self.name.as_str()).map_err(|errno| {
-            let error = Error::system(format!("look up interface {}", self.name), errno);
-            if errno == Errno::NODEV { error.with_kind(ErrorKind::NotReady) } else { error }
-        })
-    }
-
-    fn complete(&self, route: &mut Socket) -> Result<()> {
-        let name = self.name.as_str();
-        let index = self.index(route)?;
-        sysctl::enable(&format!("ipv4/conf/{name}/route_localnet"))?;
-        sysctl::disable_ipv6(name)?;
-        self.give_address(route, index)?;
-        sysctl::enable("ipv4/ip_forward")?;
-        // Forwarding is a setting of every interface, and one made while another process wrote `ip_forward` may
-        // have missed it.
-        sysctl::enable(&format!("ipv4/conf/{name}/forwarding"))?;
-        self.bring_up(route, index)
-    }
-
-    fn create(&self, route: &mut Socket) -> Result<()> {
-        let mut link = LinkMessage::default();
-        link.attributes = vec![
-            LinkAttribute::IfName(self.name.to_string()),
-            // Left to itself, a bridge changes its address with the pods that come and go.
-            LinkAttribute::Address(MacAddress::of(self.gateway()).octets().to_vec()),
-            LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]),
-        ];
-        let call = format!("create bridge {}", self.name);
-        let request = create(RouteNetlinkMessage::NewLink(link));
-        match answer_of(route, request).map_err(|error| Error::system(&call, error))? {
-            Ok(_) => Ok(()),
-            Err(refusal) => match refusal.errno() {
-                Errno::EXIST => Ok(()), // another process was faster
-                Errno::OPNOTSUPP => {
-                    Err(Error::refused(call, refusal).with_kind(ErrorKind::NoBridge))
-                }
-                _ => Err(Error::refused(call, refusal)),
-            },
+    fn network(&self) -> Network<'_> {
+        Network {
+            bridge: &self.name,
+            subnet: self.subnet,
+            subnet6: self.subnet6(),
+            is_internal: self.access == Access::Internal,
+            is_isolated: self.access == Access::Isolated,
         }
     }
+}
 
-    fn give_address(&self, route: &mut Socket, index: u32) -> Result<()> {
-        let request = create(address_message(index, self.gateway(), self.subnet));
-        let call = format!("give {} the address {}", self.name, self.gateway());
-        match answer_of(route, request).map_err(|error| Error::system(&call, error))? {
-            Err(refusal) if refusal.errno() != Errno::EXIST => Err(Error::refused(call, refusal)),
-            _ => Ok(()),
+/// Where bridges call netfilter, an answer is translated back to `::1` within the bridge; then it comes in to the
+/// host by an interface that is not `lo`, and is dropped (`ip6_rcv_core`).
+fn loopback6() -> Loopback6 {
+    match sysctl::read("bridge/bridge-nf-call-ip6tables") {
+        Ok(value) if value != "0" => Loopback6::DoesNot,
+        _ => Loopback6::Leads,
+    }
+}
+
+fn check_mtu(mtu: Option<u32>, has_ipv6: bool) -> Result<()> {
+    let least = if has_ipv6 { LEAST_MTU_6 } else { LEAST_MTU };
+    match mtu {
+        Some(mtu) if !(least..=MOST_MTU).contains(&mtu) => {
+            let why = if has_ipv6 { " with IPv6" } else { "" };
+            Err(invalid(format!("MTU {mtu}: it must be from {least} to {MOST_MTU}{why}")))
         }
-    }
-
-    fn bring_up(&self, route: &mut Socket, index: u32) -> Result<()> {
-        let call = format!("bring {} up", self.name);
-        answer_of(route, up(index))
-            .map_err(|error| Error::system(&call, error))?
-            .map_err(|refusal| Error::refused(call, refusal))
-            .map(drop)
-    }
-
-    /// Asks for the link with its settings, and for what the gateway's address belongs to.
-    fn inspect(&self, socket: &mut Socket) -> Result<State> {
-        let mut link = LinkMessage::default();
-        link.attributes = vec![LinkAttribute::IfName(self.name.to_string())];
-        let mut route = RouteMessage::default();
-        route.header.address_family = AddressFamily::Inet;
-        route.header.destination_prefix_length = 32;
-        route.header.flags = RouteFlags::FibMatch;
-        route.attributes = vec![RouteAttribute::Destination(RouteAddress::Inet(self.gateway()))];
-        let questions = [RouteNetlinkMessage::GetLink(link), RouteNetlinkMessage::GetRoute(route)];
-        let call = format!("look up interface {}", self.name);
-        let answers = socket
-            .exchange(questions.map(|message| Request { message, flags: 0, answer: Answer::One }))
-            .map_err(|error| Error::system(&call, error))?;
-        let mut answers = answers.into_iter();
-        let link = match answers.next().unwrap_or_else(|| Err(Errno::PROTO.into())) {
-            Ok(messages) => messages.concat(),
-            Err(refusal) if refusal.errno() == Errno::NODEV => return Ok(State::Missing),
-            Err(refusal) => return Err(Error::refused(call, refusal)),
-        };
-        // Without any route to the gateway (ENETUNREACH) the bridge has no address yet.
-        let route = answers.next().and_then(Outcome::ok).unwrap_or_default().concat();
-        self.read(&link, &route).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InterfaceTaken,
-                format!("{} is an interface of the host, but not a bridge", self.name),
-            )
-        })
-    }
-
-    /// `None` when the link is no bridge.
-    fn read(&self, link: &[u8], route: &[u8]) -> Option<State> {
-        let index = u32::from_ne_bytes(bytes_at(link, 4)?);
-        let flags = LinkFlags::from_bits_retain(u32::from_ne_bytes(bytes_at(link, 8)?));
-        let attributes = link.get(16..)?;
-        let kind = find(find(attributes, LINK_INFO)?, INFO_KIND)?;
-        if kind.strip_suffix(b"\0").unwrap_or(kind) != b"bridge" {
-            return None;
-        }
-        let settings = find(attributes, FAMILIES)
-            .and_then(|families| find(families, FAMILY_INET))
-            .and_then(|family| find(family, INET_SETTINGS))
-            .unwrap_or_default();
-        let is_set = |setting: usize| {
-            bytes_at(settings, (setting - 1) * 4).map(u32::from_ne_bytes).is_some_and(|v| v != 0)
-        };
-        let is_addressed = route.get(7) == Some(&ROUTE_LOCAL)
-            && u32_of(route.get(12..).unwrap_or_default(), ROUTE_INTERFACE) == Some(index);
-        let is_complete = flags.contains(LinkFlags::Up)
-            && is_set(FORWARDING)
-            && is_set(ROUTE_LOCALNET)
-            && is_addressed;
-        Some(if is_complete { State::Complete } else { State::Incomplete })
+        _ => Ok(()),
     }
 }
 
-/// How much of a bridge there is.
-#[derive(Debug, PartialEq, Eq)]
-enum State {
-    Missing,
-    Incomplete,
-    Complete,
-}
-
-/// A socket for links, addresses and routes.
-pub(crate) fn open_route() -> Result<Socket> {
-    Socket::route().map_err(|error| Error::system("socket(AF_NETLINK, NETLINK_ROUTE)", error))
-}
-
-/// One request and its outcome.
-pub(crate) fn answer_of(
-    socket: &mut Socket,
-    request: Request<RouteNetlinkMessage>,
-) -> std::io::Result<Outcome> {
-    let outcomes = socket.exchange([request])?;
-    Ok(outcomes.into_iter().next().unwrap_or_else(|| Err(Errno::PROTO.into())))
-}
-
-/// A request that fails with `EEXIST` where the same exists.
-pub(crate) fn create(message: RouteNetlinkMessage) -> Request<RouteNetlinkMessage> {
-    Request { message, flags: NLM_F_CREATE | NLM_F_EXCL, answer: Answer::Ack }
-}
-
-/// Brings an interface up.
-pub(crate) fn up(index: u32) -> Request<RouteNetlinkMessage> {
-    let mut link = LinkMessage::default();
-    link.header.index = index;
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
-    Request { message: RouteNetlinkMessage::SetLink(link), flags: 0, answer: Answer::Ack }
-}
-
-/// `address`, with the subnet's prefix, for the interface of this index.
-pub(crate) fn address_message(
-    index: u32,
-    address: Ipv4Addr,
-    subnet: Subnet,
-) -> RouteNetlinkMessage {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.prefix_len = subnet.prefix();
-    message.header.index = index;
-    message.attributes =
-        vec![AddressAttribute::Local(address.into()), AddressAttribute::Address(address.into())];
-    RouteNetlinkMessage::NewAddress(message)
+fn invalid(text: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, text)
 }

@@ -29,6 +29,19 @@ impl InterfaceName {
         Ok(Self(format!("sb{}", id.get(..LONGEST - 2).unwrap_or(id))))
     }
 
+    /// The same for a pod's `n`th further bridge, from 1 to 99: such as `sb4f2a9c0123.1`.
+    ///
+    /// # Errors
+    /// `InvalidInput` when `id` is not 1 to 64 of `a-z 0-9`, and for an `n` outside 1 to 99.
+    pub fn for_pod_further(id: &str, n: u8) -> Result<Self> {
+        check_id(id)?;
+        if !(1..=99).contains(&n) {
+            let text = format!("a pod's further network {n}: it can be on 1 to 99");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        Ok(Self(format!("sb{}.{n}", id.get(..LONGEST - 5).unwrap_or(id))))
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -76,6 +89,10 @@ mod tests {
         assert_eq!(InterfaceName::for_pod("4f").unwrap().as_str(), "sb4f");
         let long = InterfaceName::for_pod(&"0123456789abcdef".repeat(4)).unwrap();
         assert_eq!(long.as_str(), "sb0123456789abc");
+        let further = InterfaceName::for_pod_further(&"0123456789abcdef".repeat(4), 99).unwrap();
+        assert_eq!(further.as_str(), "sb0123456789.99");
+        assert!(further.as_str().parse::<InterfaceName>().is_ok());
+        assert!(InterfaceName::for_pod_further("4f", 0).is_err());
     }
 
     #[test]

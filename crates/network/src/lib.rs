@@ -8,7 +8,9 @@
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use sandbar_network::{Bridge, InterfaceName, Leases, Protocol, PublishedPort};
+//! use sandbar_network::{
+//!     Attachment, Bridge, InterfaceName, Leases, Protocol, PublishedPort, Reach, attach, publish, reserve,
+//! };
 //! use std::{fs::File, num::NonZeroU16, os::fd::AsFd, path::Path};
 //!
 //! let bridge = Bridge::default(); // sandbar0, 10.84.0.0/16
@@ -18,11 +20,11 @@
 //! let address = leases.acquire("4f2a9c")?;
 //!
 //! let netns = File::open("/run/netns/pod")?;
-//! sandbar_network::attach(&bridge, netns.as_fd(), &InterfaceName::for_pod("4f2a9c")?, address)?;
+//! attach(&bridge, netns.as_fd(), &Attachment::new(InterfaceName::for_pod("4f2a9c")?, address))?;
 //!
 //! let web = PublishedPort::new(NonZeroU16::MIN, NonZeroU16::MIN, Protocol::Tcp);
-//! let held = sandbar_network::reserve(&web)?; // to be kept open as long as the port is published
-//! sandbar_network::publish(address, &[web])?;
+//! let held = reserve(&web, Reach::Ipv4)?; // to be kept open as long as the port is published
+//! publish(address, &[web])?;
 //! # drop(held);
 //! # Ok(())
 //! # }
@@ -30,7 +32,7 @@
 //!
 //! # What the host's firewall is given
 //!
-//! One nftables table, `ip sandbar`, the same however many pods and ports there are; a published port is one
+//! One nftables table, `inet sandbar`, the same however many pods and ports there are; a published port is one
 //! element of a map in it. See [`publish`] for who may reach a published port, and [`Bridge::ensure`] for the rest.
 
 #![forbid(unsafe_code)]
@@ -44,6 +46,7 @@ mod interface;
 mod lease;
 mod lingering;
 mod mac;
+mod message;
 mod netlink;
 mod nftables;
 mod overlap;
@@ -51,16 +54,19 @@ mod port;
 mod publish;
 mod reserve;
 mod subnet;
+mod subnet6;
 mod sysctl;
 
-pub use attach::{Attached, attach, bring_up_loopback, detach};
-pub use bridge::Bridge;
+pub use attach::{Attached, Attachment, DefaultRoute, attach, bring_up_loopback, detach};
+pub use bridge::{Access, Bridge, Ensured};
 pub use error::{Error, ErrorKind, Result};
 pub use interface::InterfaceName;
 pub use lease::Leases;
 pub use lingering::Lingering;
 pub use mac::MacAddress;
-pub use port::{Protocol, PublishedPort};
-pub use publish::{publish, unpublish, unpublish_address};
-pub use reserve::reserve;
+pub use port::{PodAddresses, Protocol, PublishedPort};
+pub use publish::{publish, put_back, unpublish, unpublish_address};
+pub use reserve::{Reach, reserve};
 pub use subnet::Subnet;
+pub use subnet6::Subnet6;
+pub use sysctl::{Change, WithoutIpv6};

@@ -2,12 +2,14 @@
 
 mod element;
 mod expression;
+mod rules;
 mod ruleset;
+mod sets;
 mod transaction;
 
-pub(crate) use element::{Destination, Element, Map, all_of};
-pub(crate) use ruleset::{is_in_place, put_in_place};
+pub(crate) use element::{Element, Map, all_of};
+pub(crate) use ruleset::{Loopback6, Network, is_in_place, put_in_place, take_away};
 pub(crate) use transaction::{Batch, Failure, Nftables};
 
-/// The one table, of family `ip`.
+/// The one table, of family `inet`.
 pub(crate) const TABLE: &str = "sandbar";

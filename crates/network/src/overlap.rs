@@ -1,16 +1,16 @@
-//! Whether a subnet is free to be used on this host.
+//! Whether a bridge's subnets are free to be used on this host.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_route::{
-    AddressFamily, RouteNetlinkMessage,
+    RouteNetlinkMessage,
     route::{RouteMessage, RouteType},
 };
 use rustix::net::netdevice::{index_to_name, name_to_index};
 
 use crate::{
-    Error, ErrorKind, InterfaceName, Result, Subnet,
-    bridge::answer_of,
+    Bridge, Error, ErrorKind, Result,
+    message::{answer_of, family},
     netlink::{Answer, Request, Socket, bytes_at, find, u32_of},
 };
 
@@ -20,16 +20,24 @@ const INTERFACE: u16 = 4;
 
 /// A route of the host that is more than the default.
 struct Route {
-    base: Ipv4Addr,
+    base: IpAddr,
     prefix: u8,
     /// `None`: more than one.
     interface: Option<u32>,
 }
 
-/// Refuses a subnet that overlaps a route of another interface than `own`. An interface's address is a route too.
-pub(crate) fn check(socket: &mut Socket, subnet: Subnet, own: &InterfaceName) -> Result<()> {
+/// Refuses a bridge whose subnets overlap a route of another interface. An interface's address is a route too.
+pub(crate) fn check(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
+    check_family(socket, bridge, Ipv4Addr::UNSPECIFIED.into())?;
+    match bridge.subnet6() {
+        Some(_) => check_family(socket, bridge, Ipv6Addr::UNSPECIFIED.into()),
+        None => Ok(()),
+    }
+}
+
+fn check_family(socket: &mut Socket, bridge: &Bridge, unspecified: IpAddr) -> Result<()> {
     let mut message = RouteMessage::default();
-    message.header.address_family = AddressFamily::Inet;
+    message.header.address_family = family(unspecified);
     let request =
         Request { message: RouteNetlinkMessage::GetRoute(message), flags: 0, answer: Answer::Dump };
     const CALL: &str = "list the host's routes";
@@ -37,15 +45,23 @@ pub(crate) fn check(socket: &mut Socket, subnet: Subnet, own: &InterfaceName) ->
         .map_err(|error| Error::system(CALL, error))?
         .map_err(|refusal| Error::refused(CALL, refusal))?;
     // Asked after the list was: another process may make the bridge at this moment.
-    let own = name_to_index(&*socket, own.as_str()).ok();
-    for route in messages.iter().filter_map(|message| read(message)) {
-        let is_own = own.is_some() && route.interface == own;
-        if !is_own && subnet.overlaps(route.base, route.prefix) {
-            let on = route
-                .interface
+    let own = name_to_index(&*socket, bridge.name().as_str()).ok();
+    for Route { base, prefix, interface } in messages.iter().filter_map(|message| read(message)) {
+        let is_own = own.is_some() && interface == own;
+        let subnet = match base {
+            IpAddr::V4(base) => {
+                let subnet = bridge.subnet();
+                subnet.overlaps(base, prefix).then(|| subnet.to_string())
+            }
+            IpAddr::V6(base) => {
+                let subnet = bridge.subnet6().filter(|subnet| subnet.overlaps(base, prefix));
+                subnet.map(|subnet| subnet.to_string())
+            }
+        };
+        if let Some(subnet) = subnet.filter(|_| !is_own) {
+            let on = interface
                 .and_then(|index| index_to_name(&*socket, index).ok())
                 .unwrap_or_else(|| "several interfaces".to_owned());
-            let Route { base, prefix, .. } = route;
             return Err(Error::new(
                 ErrorKind::SubnetTaken,
                 format!("subnet {subnet} overlaps the host's route to {base}/{prefix} on {on}"),
@@ -63,7 +79,11 @@ fn read(message: &[u8]) -> Option<Route> {
         return None;
     }
     let attributes = message.get(12..)?;
-    let base = Ipv4Addr::from(bytes_at::<4>(find(attributes, DESTINATION)?, 0)?);
+    let destination = find(attributes, DESTINATION)?;
+    let base = match destination.len() {
+        4 => IpAddr::from(bytes_at::<4>(destination, 0)?),
+        _ => IpAddr::from(bytes_at::<16>(destination, 0)?),
+    };
     Some(Route { base, prefix, interface: u32_of(attributes, INTERFACE) })
 }
 

@@ -1,6 +1,10 @@
 //! Ports of the host that lead to a pod.
 
-use std::{fmt, net::Ipv4Addr, num::NonZeroU16};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    num::NonZeroU16,
+};
 
 /// The transport of a published port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,6 +13,8 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
+    /// SCTP.
+    Sctp,
 }
 
 impl Protocol {
@@ -17,6 +23,7 @@ impl Protocol {
         match self {
             Self::Tcp => 6,
             Self::Udp => 17,
+            Self::Sctp => 132,
         }
     }
 }
@@ -26,6 +33,7 @@ impl fmt::Display for Protocol {
         f.write_str(match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
         })
     }
 }
@@ -33,8 +41,9 @@ impl fmt::Display for Protocol {
 /// A port of the host and where in the pod it leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PublishedPort {
-    /// The one address of the host to publish at; `None`: at all of them.
-    pub host_ip: Option<Ipv4Addr>,
+    /// The one address of the host to publish at; `None`: at all of them, of each version of IP that the pod has an
+    /// address of.
+    pub host_ip: Option<IpAddr>,
     /// The host's port.
     pub host_port: NonZeroU16,
     /// The pod's port.
@@ -51,12 +60,53 @@ impl PublishedPort {
     }
 }
 
-/// The host's side, as in `127.0.0.1:8080/tcp` or `8080/tcp`.
+/// The host's side, as in `127.0.0.1:8080/tcp`, `[::1]:8080/tcp` or `8080/tcp`.
 impl fmt::Display for PublishedPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(ip) = self.host_ip {
-            write!(f, "{ip}:")?;
+        match self.host_ip {
+            Some(ip) => {
+                write!(f, "{}/{}", SocketAddr::new(ip, self.host_port.get()), self.protocol)
+            }
+            None => write!(f, "{}/{}", self.host_port, self.protocol),
         }
-        write!(f, "{}/{}", self.host_port, self.protocol)
+    }
+}
+
+/// The addresses of one pod on one bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PodAddresses {
+    /// Its IPv4 address.
+    pub v4: Ipv4Addr,
+    /// Its IPv6 address, if it has one.
+    pub v6: Option<Ipv6Addr>,
+}
+
+impl From<Ipv4Addr> for PodAddresses {
+    fn from(v4: Ipv4Addr) -> Self {
+        Self { v4, v6: None }
+    }
+}
+
+impl fmt::Display for PodAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.v4)?;
+        self.v6.map_or(Ok(()), |v6| write!(f, " and {v6}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_shown_as_one_types_it() {
+        let port = |host_ip: Option<&str>| {
+            let [host_port, container_port] = [8080, 80].map(|n| NonZeroU16::new(n).unwrap());
+            let host_ip = host_ip.map(|ip| ip.parse().unwrap());
+            PublishedPort { host_ip, host_port, container_port, protocol: Protocol::Sctp }
+        };
+        assert_eq!(port(None).to_string(), "8080/sctp");
+        assert_eq!(port(Some("127.0.0.1")).to_string(), "127.0.0.1:8080/sctp");
+        assert_eq!(port(Some("::1")).to_string(), "[::1]:8080/sctp");
     }
 }

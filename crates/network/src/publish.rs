@@ -1,13 +1,14 @@
 //! Ports of the host that lead into pods.
 
-use std::{io, net::Ipv4Addr};
+use std::{collections::HashSet, io};
 
+use netlink_packet_netfilter::nftables::NfTablesMessage;
 use rustix::io::Errno;
 
 use crate::{
-    Error, ErrorKind, Lingering, PublishedPort, Result,
+    Bridge, Error, ErrorKind, Lingering, PodAddresses, PublishedPort, Result,
     netlink::{Answer, Refusal},
-    nftables::{Batch, Destination, Element, Failure, Map, Nftables, all_of},
+    nftables::{Batch, Element, Failure, Map, Nftables, all_of},
 };
 
 /// How often a removal is tried again because someone else changed the firewall between a look and the change.
@@ -17,26 +18,60 @@ const TRIES: u32 = 1000;
 /// How many elements are asked for at once: their answers wait in the socket's buffer, which holds some 160.
 const AT_ONCE: usize = 64;
 
-/// Publishes ports of the pod at `address`: all of them, or none.
+/// Publishes ports of the pod with these addresses: all of them, or none.
 ///
 /// A published port is reached at every address of the host (or at its one `host_ip`) by the host itself, 127.0.0.1
-/// included, by the host's neighbours and by all pods. The pod sees the neighbour's or the pod's own address, except
-/// that connections of pods by way of the host, and of the host by way of 127.0.0.1, come from the gateway. A port at
-/// one address goes before the same port at all.
+/// included, by the host's neighbours and by all pods. The pod sees the neighbour's or the host's own address, except
+/// that connections of pods by way of the host, and of the host by way of 127.0.0.1 or ::1, come from the gateway. A
+/// port at one address goes before the same port at all. Whether ::1 leads to pods, [`Bridge::ensure`] tells.
 ///
 /// # Errors
-/// `PortTaken`, naming the port, when one is published already (by this pod, too); `NotReady` without the table;
-/// `NoNftables`, `PermissionDenied`, `System`.
-pub fn publish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering> {
+/// `PortTaken`, naming the port, when one is published already (by this pod, too); `InvalidInput` for a port at an
+/// IPv6 address of a pod without; `NotReady` without the table; `NoNftables`, `PermissionDenied`, `System`.
+pub fn publish(to: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Result<Lingering> {
+    add(to.into(), ports, Batch::create_new)
+}
+
+/// Puts back what a change of the firewall by others took away: the table, with these bridges, and a pod's ports.
+///
+/// Where all is there this changes nothing, and any number of processes may call it at once.
+///
+/// # Errors
+/// `PortTaken` when a port leads to another pod by now; else as of [`Bridge::ensure`] and [`publish`].
+pub fn put_back(
+    bridges: &[Bridge],
+    to: impl Into<PodAddresses>,
+    ports: &[PublishedPort],
+) -> Result<Lingering> {
+    for bridge in bridges {
+        drop(bridge.ensure()?);
+    }
+    add(to.into(), ports, Batch::create)
+}
+
+fn add(
+    to: PodAddresses,
+    ports: &[PublishedPort],
+    how: fn(&mut Batch, NfTablesMessage),
+) -> Result<Lingering> {
     let mut batch = Batch::new();
+    // Which port each message is of.
+    let mut owners = Vec::new();
     for port in ports {
-        let destination = Destination::new(address, port.container_port.get());
-        batch.create_new(Element::of(port).leading_to(destination));
+        let elements = Element::of(port, to);
+        if elements.is_empty() {
+            let text = format!("port {port}: the pod at {to} has no IPv6 address");
+            return Err(Error::new(ErrorKind::InvalidInput, text));
+        }
+        for (element, destination) in elements {
+            how(&mut batch, element.leading_to(destination));
+            owners.push(port);
+        }
     }
     if batch.is_empty() {
         return Ok(Lingering::default());
     }
-    let call = || format!("publish {} for {address}", list(ports));
+    let call = || format!("publish {} for {to}", list(ports));
     let mut nftables = Nftables::open()?;
     match nftables.commit(batch, None) {
         Err(error) => Err(Error::system(call(), error)),
@@ -44,7 +79,7 @@ pub fn publish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering> 
         Ok(Err(Failure { message, refusal })) => match refusal.errno() {
             // Which of the two it is when the key is there with another value, depends on the kernel.
             Errno::EXIST | Errno::BUSY => {
-                let port = message.and_then(|index| ports.get(index));
+                let port = message.and_then(|index| owners.get(index));
                 let port = port.map_or_else(|| list(ports), ToString::to_string);
                 Err(Error::new(ErrorKind::PortTaken, format!("port {port} is published already")))
             }
@@ -54,32 +89,31 @@ pub fn publish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering> 
     }
 }
 
-/// Takes back ports that lead to `address`; those that lead elsewhere, or nowhere, are left as they are.
+/// Takes back ports that lead to the pod with these addresses; those that lead elsewhere, or nowhere, are left as they are.
 ///
 /// Connections that are open go on until they or the pod end.
 ///
 /// # Errors
 /// `Busy`, `PermissionDenied`, `System`.
-pub fn unpublish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering> {
-    let call = || format!("unpublish {} of {address}", list(ports));
+pub fn unpublish(from: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Result<Lingering> {
+    let from = from.into();
+    let call = || format!("unpublish {} of {from}", list(ports));
     remove(call, |nftables| {
-        let elements: Vec<_> = ports
-            .iter()
-            .map(|port| (Element::of(port), Destination::new(address, port.container_port.get())))
-            .collect();
+        let elements: Vec<_> = ports.iter().flat_map(|port| Element::of(port, from)).collect();
         let mut answers = Vec::new();
         for elements in elements.chunks(AT_ONCE) {
             let questions = elements.iter().map(|(element, _)| element.question());
             answers.extend(nftables.ask(questions, Answer::One)?);
         }
         let mut found = Vec::new();
+        let mut seen = HashSet::new();
         for (wanted, answer) in elements.into_iter().zip(answers) {
             let map = wanted.0.map();
             let is_there = present(answer)?
                 .iter()
                 .flat_map(|message| Element::read(map, message))
                 .any(|element| element == wanted);
-            if is_there && !found.contains(&wanted.0) {
+            if is_there && seen.insert(wanted.0.clone()) {
                 found.push(wanted.0);
             }
         }
@@ -87,13 +121,14 @@ pub fn unpublish(address: Ipv4Addr, ports: &[PublishedPort]) -> Result<Lingering
     })
 }
 
-/// Takes back every port that leads to `address`, whatever it was published as: to clean up after a pod of which
+/// Takes back every port that leads to any of these addresses, whatever it was published as: to clean up after a pod of which
 /// nothing but the lease is known.
 ///
 /// # Errors
 /// `Busy`, `PermissionDenied`, `System`.
-pub fn unpublish_address(address: Ipv4Addr) -> Result<Lingering> {
-    let call = || format!("unpublish all ports of {address}");
+pub fn unpublish_address(from: impl Into<PodAddresses>) -> Result<Lingering> {
+    let from = from.into();
+    let call = || format!("unpublish all ports of {from}");
     remove(call, |nftables| {
         let mut found = Vec::new();
         for map in Map::ALL {
@@ -102,7 +137,7 @@ pub fn unpublish_address(address: Ipv4Addr) -> Result<Lingering> {
                 answers.into_iter().map(present).collect::<io::Result<Vec<_>>>()?.concat()
             {
                 let elements = Element::read(map, &message);
-                let led_here = elements.into_iter().filter(|(_, to)| to.is_at(address));
+                let led_here = elements.into_iter().filter(|(_, to)| to.is_at(from));
                 found.extend(led_here.map(|(element, _)| element));
             }
         }

@@ -1,69 +1,107 @@
 //! The host's ports, held against its other programs.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     os::fd::OwnedFd,
 };
 
 use rustix::{
     io::Errno,
-    net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt},
+    net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, listen, socket_with, sockopt},
 };
 
 use crate::{Error, ErrorKind, Protocol, PublishedPort, Result};
 
+/// At which of the host's addresses a port without a `host_ip` is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// At its IPv4 addresses: for a pod that has no other.
+    Ipv4,
+    /// At those of both versions, by one socket.
+    Both,
+}
+
 /// Takes a port of the host, so that no other program can, until the descriptor is closed.
 ///
-/// Publishing works without it, but would take the port from under a program of the host that listens there.
+/// Publishing works without it, but would take the port from under a program of the host that listens there. On a
+/// kernel without SCTP sockets (it still forwards SCTP) no program can hold such a port, and there is no descriptor.
 ///
 /// # Errors
 /// `PortTaken` when a program holds the port, `NotLocal` when `host_ip` is no address of the host,
 /// `PermissionDenied` for a port below `net.ipv4.ip_unprivileged_port_start` without `CAP_NET_BIND_SERVICE`.
-pub fn reserve(port: &PublishedPort) -> Result<OwnedFd> {
-    let address =
-        SocketAddrV4::new(port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED), port.host_port.get());
-    let taken = match port.protocol {
-        Protocol::Udp => hold_datagrams(&address),
+pub fn reserve(port: &PublishedPort, reach: Reach) -> Result<Option<OwnedFd>> {
+    let at = |ip: IpAddr| SocketAddr::new(ip, port.host_port.get());
+    let (everywhere, v4) = (at(Ipv6Addr::UNSPECIFIED.into()), at(Ipv4Addr::UNSPECIFIED.into()));
+    let (address, held) = match (port.host_ip, reach) {
+        (Some(ip), _) => (at(ip), hold(port.protocol, at(ip))),
+        (None, Reach::Ipv4) => (v4, hold(port.protocol, v4)),
+        (None, Reach::Both) => match hold(port.protocol, everywhere) {
+            Err(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL) => (v4, hold(port.protocol, v4)),
+            held => (everywhere, held),
+        },
+    };
+    match held {
+        Ok(socket) => Ok(Some(socket)),
+        Err(Errno::PROTONOSUPPORT | Errno::SOCKTNOSUPPORT) if port.protocol == Protocol::Sctp => {
+            Ok(None)
+        }
+        Err(errno) => Err(refused(port, address, errno)),
+    }
+}
+
+fn hold(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    match protocol {
+        Protocol::Udp => hold_datagrams(address),
         // A socket that is bound without SO_REUSEADDR keeps everyone else from binding, those with SO_REUSEADDR
         // included; and since it does not listen, a connection that comes past the translation (the table was
         // flushed, say) is refused as it should be, and not accepted into nowhere.
-        Protocol::Tcp => hold(SocketType::STREAM, &address).or_else(|errno| match errno {
-            Errno::ADDRINUSE => hold_among_the_dying(&address),
-            _ => Err(errno),
-        }),
-    };
-    taken.map_err(|errno| refused(port, address, errno))
+        Protocol::Tcp | Protocol::Sctp => match hold_silently(protocol, address) {
+            Err(Errno::ADDRINUSE) => hold_among_the_dying(protocol, address),
+            other => other,
+        },
+    }
 }
 
-fn hold(kind: SocketType, address: &SocketAddrV4) -> rustix::io::Result<OwnedFd> {
-    let socket = open(kind)?;
-    bind(&socket, address)?;
+fn hold_silently(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let socket = open(protocol, address)?;
+    bind(&socket, &address)?;
     Ok(socket)
 }
 
 /// Nothing is ever read from the socket: what comes past the translation shall not fill the kernel's memory.
-fn hold_datagrams(address: &SocketAddrV4) -> rustix::io::Result<OwnedFd> {
-    let socket = open(SocketType::DGRAM)?;
+fn hold_datagrams(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let socket = open(Protocol::Udp, address)?;
     sockopt::set_socket_recv_buffer_size(&socket, 0)?; // the kernel makes it its least
-    bind(&socket, address)?;
+    bind(&socket, &address)?;
     Ok(socket)
 }
 
 /// With SO_REUSEADDR, connections in TIME_WAIT (of a server that has just ended) are no hindrance. But then the
 /// next one with SO_REUSEADDR could bind as well: only a listening socket keeps it out.
-fn hold_among_the_dying(address: &SocketAddrV4) -> rustix::io::Result<OwnedFd> {
-    let socket = open(SocketType::STREAM)?;
+fn hold_among_the_dying(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let socket = open(protocol, address)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
-    bind(&socket, address)?;
+    bind(&socket, &address)?;
     listen(&socket, 0)?;
     Ok(socket)
 }
 
-fn open(kind: SocketType) -> rustix::io::Result<OwnedFd> {
-    socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)
+fn open(protocol: Protocol, address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let family = if address.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+    let (kind, number) = match protocol {
+        Protocol::Tcp => (SocketType::STREAM, None),
+        Protocol::Udp => (SocketType::DGRAM, None),
+        Protocol::Sctp => (SocketType::STREAM, Some(ipproto::SCTP)),
+    };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, number)?;
+    if address.is_ipv6() {
+        // Whatever net.ipv6.bindv6only says: `::` is all of the host's addresses here.
+        sockopt::set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
+    }
+    Ok(socket)
 }
 
-fn refused(port: &PublishedPort, address: SocketAddrV4, errno: Errno) -> Error {
+fn refused(port: &PublishedPort, address: SocketAddr, errno: Errno) -> Error {
     match errno {
         Errno::ADDRINUSE => Error::system(format!("port {port} is in use on the host"), errno)
             .with_kind(ErrorKind::PortTaken),

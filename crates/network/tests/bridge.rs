@@ -15,8 +15,8 @@ use node::{
     pod_address, port, run, serve_on_host, tcp,
 };
 use sandbar_network::{
-    Bridge, ErrorKind, Leases, Protocol, PublishedPort, attach, bring_up_loopback, detach, publish,
-    unpublish,
+    Attachment, Bridge, ErrorKind, Leases, Protocol, PublishedPort, attach, bring_up_loopback,
+    detach, publish, unpublish,
 };
 
 #[test]
@@ -27,20 +27,22 @@ fn the_bridge_is_made_once_by_many_at_once() {
                 scope.spawn(|| Bridge::default().ensure().unwrap());
             }
         });
-        let rules = run("nft", &["list", "table", "ip", "sandbar"]);
+        let rules = run("nft", &["list", "table", "inet", "sandbar"]);
         let times = [
-            (" masquerade\n", 3),
+            (" masquerade\n", 6),
             ("jump published_ports", 2),
             ("map @published\n", 1),
             ("map @published_at\n", 1),
-            (" drop\n", 2),
+            ("map @published6\n", 1),
+            ("map @published_at6\n", 1),
+            (" drop\n", 11),
         ];
         for (text, times) in times {
             assert_eq!(rules.matches(text).count(), times, "{text}:\n{rules}");
         }
         // An administrator who saves the host's rules must be able to load them again.
         let port = port(8080, 80, Protocol::Tcp);
-        let local = PublishedPort { host_ip: Some(Ipv4Addr::LOCALHOST), ..port };
+        let local = PublishedPort { host_ip: Some(Ipv4Addr::LOCALHOST.into()), ..port };
         publish(pod_address(2), &[port, local]).unwrap();
         fs::write("/run/rules", run("nft", &["list", "ruleset"])).unwrap();
         run("nft", &["-c", "-f", "/run/rules"]);
@@ -64,7 +66,11 @@ fn what_is_broken_is_mended_and_ports_stay() {
             &["sh", "-c", "echo 0 >/proc/sys/net/ipv4/ip_forward"],
             &["sh", "-c", "echo 0 >/proc/sys/net/ipv4/conf/sandbar0/route_localnet"],
             // As an older version's rules would be.
-            &["sh", "-c", "nft flush set ip sandbar versions && nft flush chain ip sandbar output"],
+            &[
+                "sh",
+                "-c",
+                "nft flush set inet sandbar versions && nft flush chain inet sandbar output",
+            ],
         ];
         for damage in damages {
             run(damage[0], &damage[1..]);
@@ -171,8 +177,12 @@ fn a_failed_attach_leaves_nothing_and_harms_nobody() {
         let web = pod(&bridge, "web", 2);
         web.serve(80, Protocol::Tcp);
         let second = Netns::new("second");
-        let error =
-            attach(&bridge, second.file().as_fd(), &interface(web), pod_address(3)).unwrap_err();
+        let error = attach(
+            &bridge,
+            second.file().as_fd(),
+            &Attachment::new(interface(web), pod_address(3)),
+        )
+        .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InterfaceTaken);
         assert!(tcp(pod_address(2), 80).is_some(), "the first is unharmed");
         // `eth0` is taken in the pod.
@@ -188,8 +198,12 @@ fn a_failed_attach_leaves_nothing_and_harms_nobody() {
         let links = ip("-o link");
         assert!(!links.contains("sbbusy") && !links.contains("sbrouted"), "{links}");
         for address in [bridge.gateway(), HOST, Ipv4Addr::new(10, 84, 255, 255)] {
-            let error =
-                attach(&bridge, second.file().as_fd(), &interface(second), address).unwrap_err();
+            let error = attach(
+                &bridge,
+                second.file().as_fd(),
+                &Attachment::new(interface(second), address),
+            )
+            .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{address}");
         }
     });
@@ -213,7 +227,7 @@ fn nobody_else_reaches_the_hosts_loopback() {
             assert!(netns.inside(|| tcp(Ipv4Addr::LOCALHOST, 9999)).is_none(), "{name}");
         }
         // That the pod would get there but for the rule proves that it tried.
-        run("nft", &["flush", "chain", "ip", "sandbar", "prerouting_raw"]);
+        run("nft", &["flush", "chain", "inet", "sandbar", "prerouting_raw"]);
         assert!(web.inside(|| tcp(Ipv4Addr::LOCALHOST, 9999)).is_some());
     });
 }
@@ -273,7 +287,7 @@ fn how_long_it_takes() {
             time(0, &mut || drop(bridge.ensure().unwrap()));
             time(1, &mut || address = leases.acquire(name).unwrap());
             time(2, &mut || {
-                attach(&bridge, file.as_fd(), &interface(netns), address).unwrap();
+                attach(&bridge, file.as_fd(), &Attachment::new(interface(netns), address)).unwrap();
             });
             time(3, &mut || drop(publish(address, &ports).unwrap()));
             time(4, &mut || drop(unpublish(address, &ports).unwrap()));

@@ -8,13 +8,14 @@
 
 mod node;
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, os::fd::OwnedFd};
 
 use node::{
     HOST, NEIGHBOUR, Netns, ask, bridge, neighbour, on_a_node, pod, pod_address, port, run, tcp,
 };
 use sandbar_network::{
-    Bridge, ErrorKind, Protocol, PublishedPort, publish, reserve, unpublish, unpublish_address,
+    Bridge, ErrorKind, Protocol, PublishedPort, Reach, Result, publish, reserve, unpublish,
+    unpublish_address,
 };
 
 /// A pod that serves 80, published at 8080, and one beside it.
@@ -85,8 +86,10 @@ fn a_port_at_one_address_is_at_that_alone() {
         pod(&bridge, "web", 2).serve(80, Protocol::Tcp);
         pod(&bridge, "second", 3).serve(81, Protocol::Tcp);
         let neighbour = neighbour();
-        let local =
-            PublishedPort { host_ip: Some(Ipv4Addr::LOCALHOST), ..port(8080, 80, Protocol::Tcp) };
+        let local = PublishedPort {
+            host_ip: Some(Ipv4Addr::LOCALHOST.into()),
+            ..port(8080, 80, Protocol::Tcp)
+        };
         publish(pod_address(2), &[local]).unwrap();
         assert!(tcp(Ipv4Addr::LOCALHOST, 8080).is_some());
         assert!(tcp(HOST, 8080).is_none());
@@ -127,7 +130,7 @@ fn a_port_is_published_once_and_a_failure_publishes_nothing() {
         publish(pod_address(3), &wanted).unwrap();
         assert!(tcp(HOST_LOOPBACK, 8080).is_some());
         unpublish_address(pod_address(3)).unwrap();
-        assert!(!run("nft", &["list", "table", "ip", "sandbar"]).contains("10.84.0.3"));
+        assert!(!run("nft", &["list", "table", "inet", "sandbar"]).contains("10.84.0.3"));
     });
 }
 
@@ -146,7 +149,7 @@ fn thousands_of_ports_are_one_transaction() {
         unpublish_address(pod_address(2)).unwrap();
         publish(pod_address(3), &ports).unwrap();
         unpublish(pod_address(3), &ports).unwrap();
-        assert!(!run("nft", &["list", "table", "ip", "sandbar"]).contains("10.84.0.3"));
+        assert!(!run("nft", &["list", "table", "inet", "sandbar"]).contains("10.84.0.3"));
     });
 }
 
@@ -160,13 +163,17 @@ fn without_a_table_nothing_can_be_published_and_nothing_is() {
     });
 }
 
+fn hold(port: &PublishedPort) -> Result<Option<OwnedFd>> {
+    reserve(port, Reach::Both)
+}
+
 #[test]
 fn a_reserved_port_is_nobody_elses() {
     on_a_node("a_reserved_port_is_nobody_elses", || {
         use rustix::net::{AddressFamily, SocketType, bind, listen, socket, sockopt};
         for protocol in [Protocol::Tcp, Protocol::Udp] {
-            let held = reserve(&port(8080, 80, protocol)).unwrap();
-            let error = reserve(&port(8080, 80, protocol)).unwrap_err();
+            let held = hold(&port(8080, 80, protocol)).unwrap();
+            let error = hold(&port(8080, 80, protocol)).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::PortTaken);
             assert_eq!(error.to_string(), format!("port 8080/{protocol} is in use on the host"));
             let kind =
@@ -179,33 +186,30 @@ fn a_reserved_port_is_nobody_elses() {
             });
             assert!(taken.is_err(), "{protocol}");
             drop(held);
-            reserve(&port(8080, 80, protocol)).unwrap();
+            hold(&port(8080, 80, protocol)).unwrap();
         }
         // A server that has just ended leaves a connection in TIME_WAIT, which takes the port from nobody.
         let server = std::net::TcpListener::bind("127.0.0.1:8081").unwrap();
         let client = std::net::TcpStream::connect("127.0.0.1:8081").unwrap();
         let (accepted, _) = server.accept().unwrap();
-        assert_eq!(
-            reserve(&port(8081, 80, Protocol::Tcp)).unwrap_err().kind(),
-            ErrorKind::PortTaken
-        );
+        assert_eq!(hold(&port(8081, 80, Protocol::Tcp)).unwrap_err().kind(), ErrorKind::PortTaken);
         drop((accepted, server));
         drop(client);
-        let held = reserve(&port(8081, 80, Protocol::Tcp)).unwrap();
+        let held = hold(&port(8081, 80, Protocol::Tcp)).unwrap();
         assert!(std::net::TcpListener::bind("127.0.0.1:8081").is_err());
         drop(held);
         let elsewhere = PublishedPort {
-            host_ip: Some(Ipv4Addr::new(203, 0, 113, 9)),
+            host_ip: Some(Ipv4Addr::new(203, 0, 113, 9).into()),
             ..port(8080, 80, Protocol::Tcp)
         };
-        assert_eq!(reserve(&elsewhere).unwrap_err().kind(), ErrorKind::NotLocal);
+        assert_eq!(hold(&elsewhere).unwrap_err().kind(), ErrorKind::NotLocal);
     });
 }
 
 #[test]
 fn a_reserved_and_published_port_is_reached() {
     on_a_node("a_reserved_and_published_port_is_reached", || {
-        let held = reserve(&port(8080, 80, Protocol::Tcp)).unwrap();
+        let held = hold(&port(8080, 80, Protocol::Tcp)).unwrap();
         two_pods(Protocol::Tcp);
         let neighbour = neighbour();
         assert!(tcp(Ipv4Addr::LOCALHOST, 8080).is_some());

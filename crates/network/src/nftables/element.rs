@@ -1,6 +1,6 @@
 //! Elements of the table's sets and maps.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use netlink_packet_netfilter::nftables::{
     DataAttribute, ListAttribute, NfTablesMessage, SetElementAttribute, SetElementFlags,
@@ -8,24 +8,31 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::{TABLE, transaction::elements};
-use crate::PublishedPort;
+use crate::{PodAddresses, PublishedPort};
 
 /// The maps of published ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Map {
-    /// Ports published at every address of the host: protocol and port to address and port.
+    /// Ports published at every IPv4 address of the host: protocol and port to address and port.
     Published,
     /// Ports published at one: address, protocol and port to address and port.
     PublishedAt,
+    /// As `Published`, for IPv6.
+    Published6,
+    /// As `PublishedAt`, for IPv6.
+    PublishedAt6,
 }
 
 impl Map {
-    pub(crate) const ALL: [Self; 2] = [Self::Published, Self::PublishedAt];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Published, Self::PublishedAt, Self::Published6, Self::PublishedAt6];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Published => "published",
             Self::PublishedAt => "published_at",
+            Self::Published6 => "published6",
+            Self::PublishedAt6 => "published_at6",
         }
     }
 }
@@ -35,33 +42,43 @@ impl Map {
 pub(crate) struct Destination(Vec<u8>);
 
 impl Destination {
-    pub(crate) fn new(address: Ipv4Addr, port: u16) -> Self {
-        Self([&address.octets()[..], &padded(port)].concat())
+    fn new(address: IpAddr, port: u16) -> Self {
+        Self([&octets(address)[..], &padded(port)].concat())
     }
 
-    pub(crate) fn is_at(&self, address: Ipv4Addr) -> bool {
-        self.0.starts_with(&address.octets())
+    pub(crate) fn is_at(&self, addresses: PodAddresses) -> bool {
+        let own = [Some(IpAddr::V4(addresses.v4)), addresses.v6.map(IpAddr::V6)];
+        let address = self.0.split_last_chunk::<4>().map(|(address, _port)| address);
+        own.into_iter().flatten().any(|own| address == Some(&octets(own)))
     }
 }
 
 /// A key of one of the maps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Element {
     map: Map,
     key: Vec<u8>,
 }
 
 impl Element {
-    pub(crate) fn of(port: &PublishedPort) -> Self {
+    /// What a port is in the maps: one element, or one for each version of IP; none where the port is published at
+    /// an address of a version that the pod has none of.
+    pub(crate) fn of(port: &PublishedPort, to: PodAddresses) -> Vec<(Self, Destination)> {
         // Each part of a key fills 32-bit registers, the rest zero.
         let transport =
             [&[port.protocol.number(), 0, 0, 0][..], &padded(port.host_port.get())].concat();
-        match port.host_ip {
-            None => Self { map: Map::Published, key: transport },
-            Some(ip) => {
-                Self { map: Map::PublishedAt, key: [&ip.octets()[..], &transport].concat() }
-            }
-        }
+        let leads_to = |address| Destination::new(address, port.container_port.get());
+        let v4 = Some(leads_to(to.v4.into()));
+        let v6 = to.v6.map(|address| leads_to(address.into()));
+        let maps = match port.host_ip {
+            None => vec![(Map::Published, v4), (Map::Published6, v6)],
+            Some(IpAddr::V4(_)) => vec![(Map::PublishedAt, v4)],
+            Some(IpAddr::V6(_)) => vec![(Map::PublishedAt6, v6)],
+        };
+        let key = [port.host_ip.map(octets).unwrap_or_default(), transport].concat();
+        maps.into_iter()
+            .filter_map(|(map, to)| Some((Self { map, key: key.clone() }, to?)))
+            .collect()
     }
 
     pub(crate) fn map(&self) -> Map {
@@ -126,8 +143,16 @@ pub(super) fn one(set: &str, key: Vec<u8>) -> SetElementMessage {
     list(set, vec![vec![SetElementAttribute::Key(DataAttribute::Value(key))]])
 }
 
-/// A set's keys from `first` up to, and without, `end`.
-pub(super) fn interval(set: &str, first: Vec<u8>, end: Vec<u8>) -> SetElementMessage {
+/// A set's keys from `first` to `last`.
+pub(super) fn interval(set: &str, first: Vec<u8>, last: Vec<u8>) -> SetElementMessage {
+    // The kernel wants the key after the last.
+    let mut end = last;
+    for byte in end.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            break;
+        }
+    }
     list(
         set,
         vec![
@@ -156,6 +181,14 @@ fn names(set: &str) -> Vec<SetElementList> {
     vec![SetElementList::Table(TABLE.to_owned()), SetElementList::Set(set.to_owned())]
 }
 
+/// An address as it is in a register or a set.
+pub(super) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
 /// A port in network byte order, and the rest of its register.
 fn padded(port: u16) -> [u8; 4] {
     let [high, low] = port.to_be_bytes();
@@ -164,43 +197,73 @@ fn padded(port: u16) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU16;
+    use std::{
+        net::{Ipv4Addr, Ipv6Addr},
+        num::NonZeroU16,
+    };
 
     use netlink_packet_core::Emitable as _;
 
     use super::*;
     use crate::Protocol;
 
-    fn port(host_ip: Option<Ipv4Addr>) -> PublishedPort {
+    const BOTH: PodAddresses = PodAddresses {
+        v4: Ipv4Addr::new(10, 84, 0, 2),
+        v6: Some(Ipv6Addr::new(0xfd00, 0x84, 0, 0, 0, 0, 0, 2)),
+    };
+
+    fn port(host_ip: Option<IpAddr>) -> PublishedPort {
         let [host_port, container_port] = [8080, 80].map(|port| NonZeroU16::new(port).unwrap());
         PublishedPort { host_ip, host_port, container_port, protocol: Protocol::Udp }
     }
 
     #[test]
     fn keys_fill_registers() {
-        assert_eq!(Element::of(&port(None)).key, [17, 0, 0, 0, 0x1f, 0x90, 0, 0]);
-        let at = Element::of(&port(Some(Ipv4Addr::LOCALHOST)));
-        assert_eq!(at.key, [127, 0, 0, 1, 17, 0, 0, 0, 0x1f, 0x90, 0, 0]);
-        assert_eq!(at.map, Map::PublishedAt);
+        let elements = Element::of(&port(None), BOTH);
+        assert_eq!(elements.len(), 2);
+        for ((element, _), map) in elements.iter().zip([Map::Published, Map::Published6]) {
+            assert_eq!(element.map, map);
+            assert_eq!(element.key, [17, 0, 0, 0, 0x1f, 0x90, 0, 0]);
+        }
+        let at = Element::of(&port(Some(Ipv4Addr::LOCALHOST.into())), BOTH);
+        assert_eq!(at[0].0.key, [127, 0, 0, 1, 17, 0, 0, 0, 0x1f, 0x90, 0, 0]);
+        assert_eq!((at[0].0.map, at.len()), (Map::PublishedAt, 1));
+        let at = Element::of(&port(Some(Ipv6Addr::LOCALHOST.into())), BOTH);
+        assert_eq!((at[0].0.map, at[0].0.key.len(), at.len()), (Map::PublishedAt6, 24, 1));
+        let without = PodAddresses::from(BOTH.v4);
+        assert_eq!(Element::of(&port(None), without).len(), 1);
+        assert!(Element::of(&port(Some(Ipv6Addr::LOCALHOST.into())), without).is_empty());
     }
 
     #[test]
     fn an_element_reads_back_the_same() {
-        let address = Ipv4Addr::new(10, 84, 0, 2);
-        let destination = Destination::new(address, 80);
-        let element = Element::of(&port(None));
-        let message = element.leading_to(destination.clone());
-        let mut bytes = vec![2, 0, 0, 0];
-        bytes.resize(4 + message.buffer_len(), 0);
-        message.emit(&mut bytes[4..]);
-        assert_eq!(Element::read(Map::Published, &bytes), [(element, destination.clone())]);
-        assert!(destination.is_at(address));
-        assert!(!destination.is_at(Ipv4Addr::new(10, 84, 0, 3)));
+        for (element, destination) in Element::of(&port(None), BOTH) {
+            let message = element.leading_to(destination.clone());
+            let mut bytes = vec![2, 0, 0, 0];
+            bytes.resize(4 + message.buffer_len(), 0);
+            message.emit(&mut bytes[4..]);
+            assert_eq!(Element::read(element.map, &bytes), [(element, destination.clone())]);
+            assert!(destination.is_at(BOTH));
+            assert!(!destination.is_at(Ipv4Addr::new(10, 84, 0, 3).into()));
+        }
     }
 
     #[test]
     fn a_mangled_answer_has_no_elements() {
         assert!(Element::read(Map::Published, &[2, 0, 0]).is_empty());
         assert!(Element::read(Map::Published, &[2, 0, 0, 0, 255, 0, 3, 0]).is_empty());
+    }
+
+    #[test]
+    fn an_interval_ends_behind_its_last() {
+        let end = |last: &[u8]| {
+            let message = interval("set", vec![0; last.len()], last.to_vec());
+            let message = NfTablesMessage::NewSetElement(message);
+            let mut bytes = vec![0; message.buffer_len()];
+            message.emit(&mut bytes);
+            bytes[bytes.len() - last.len()..].to_vec()
+        };
+        assert_eq!(end(&[10, 84, 255, 255]), [10, 85, 0, 0]);
+        assert_eq!(end(&[10, 84, 0, 7]), [10, 84, 0, 8]);
     }
 }

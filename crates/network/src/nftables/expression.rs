@@ -2,8 +2,6 @@
 //!
 //! `netlink-packet-netfilter` has types for most; `ct`, `fib`, `masq` and `nat` are written out here.
 
-use std::net::Ipv4Addr;
-
 use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::{
     Bitwise, Cmp, DataAttribute, ExpressionAttribute, Expressions, Immediate, ListAttribute,
@@ -26,7 +24,25 @@ impl Field {
     pub(super) const SOURCE_FIRST_BYTE: Self = Self(Self::NETWORK, 12, 1);
     pub(super) const DESTINATION: Self = Self(Self::NETWORK, 16, 4);
     pub(super) const DESTINATION_FIRST_BYTE: Self = Self(Self::NETWORK, 16, 1);
+    pub(super) const SOURCE_6: Self = Self(Self::NETWORK, 8, 16);
+    pub(super) const DESTINATION_6: Self = Self(Self::NETWORK, 24, 16);
     pub(super) const DESTINATION_PORT: Self = Self(Self::TRANSPORT, 2, 2);
+}
+
+/// A version of the Internet protocol, as netfilter numbers them (`NFPROTO_…`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    fn number(self) -> u8 {
+        match self {
+            Self::V4 => 2,
+            Self::V6 => 10,
+        }
+    }
 }
 
 /// Whether a set must, or must not, have the looked-up key.
@@ -51,6 +67,12 @@ pub(super) fn load(field: Field, to: Register) -> Expression {
 /// Loads what is known of a packet beside its bytes.
 pub(super) fn meta(key: MetaKey, to: Register) -> Expression {
     Expressions::Meta(vec![Meta::DestinationRegister(to), Meta::Key(key)]).into()
+}
+
+/// Goes on only with packets of this version: the fields of the others are elsewhere.
+pub(super) fn is_of(family: Family) -> [Expression; 2] {
+    let register = Register::Reg32_00;
+    [meta(MetaKey::Nfproto, register), compare(register, Operator::Equal, &[family.number()])]
 }
 
 /// Goes on only when the register's beginning compares so with `value`.
@@ -117,15 +139,26 @@ pub(super) fn connection_status(to: Register) -> Expression {
     )
 }
 
-/// Sends the connection to the IPv4 address and the port in these registers.
-pub(super) fn destination_nat(address: Register, port: Register) -> Expression {
+/// Loads what the packet is to its connection (`NF_CT_STATE_BIT`).
+pub(super) fn connection_state(to: Register) -> Expression {
+    other(
+        "ct",
+        vec![
+            attribute(1, to.into()), // NFTA_CT_DREG
+            attribute(2, 0),         // NFTA_CT_KEY: NFT_CT_STATE
+        ],
+    )
+}
+
+/// Sends the connection to the address and the port in these registers.
+pub(super) fn destination_nat(family: Family, address: Register, port: Register) -> Expression {
     other(
         "nat",
         vec![
-            attribute(1, 1),              // NFTA_NAT_TYPE: NFT_NAT_DNAT
-            attribute(2, 2),              // NFTA_NAT_FAMILY: NFPROTO_IPV4
-            attribute(3, address.into()), // NFTA_NAT_REG_ADDR_MIN
-            attribute(5, port.into()),    // NFTA_NAT_REG_PROTO_MIN
+            attribute(1, 1),                      // NFTA_NAT_TYPE: NFT_NAT_DNAT
+            attribute(2, family.number().into()), // NFTA_NAT_FAMILY
+            attribute(3, address.into()),         // NFTA_NAT_REG_ADDR_MIN
+            attribute(5, port.into()),            // NFTA_NAT_REG_PROTO_MIN
         ],
     )
 }
@@ -148,11 +181,6 @@ pub(super) fn accept() -> Expression {
 /// Drops the packet.
 pub(super) fn drop_packet() -> Expression {
     verdict(vec![VerdictAttribute::Code(Verdict::Other(0))]) // NF_DROP
-}
-
-/// An address as it is in a register or a set.
-pub(super) fn address(address: Ipv4Addr) -> Vec<u8> {
-    address.octets().to_vec()
 }
 
 fn verdict(attributes: Vec<VerdictAttribute>) -> Expression {
@@ -191,7 +219,10 @@ mod tests {
             &[8, 0, 5, 0, 0, 0, 0, 9],
         ]
         .concat();
-        assert_eq!(bytes(&destination_nat(Register::Reg32_00, Register::Reg32_01)), expected);
+        assert_eq!(
+            bytes(&destination_nat(Family::V4, Register::Reg32_00, Register::Reg32_01)),
+            expected
+        );
     }
 
     #[test]
@@ -212,7 +243,8 @@ mod tests {
             mask(register, 0x20),
             destination_type(register),
             connection_status(register),
-            destination_nat(register, register),
+            connection_state(register),
+            destination_nat(Family::V6, register, register),
             jump("chain"),
             drop_packet(),
         ] {

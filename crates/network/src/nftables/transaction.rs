@@ -5,7 +5,7 @@ use std::io;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterProtoFamily,
-    nftables::{GenMessage, NfTablesMessage, SetElementMessage},
+    nftables::{GenMessage, NfTablesMessage, SetElementMessage, TableAttribute, TableMessage},
     none::ControlMessage,
 };
 use rustix::io::Errno;
@@ -15,6 +15,8 @@ use crate::{
     netlink::{Answer, Outcome, Refusal, Request, Socket, attribute, bytes_at, find},
 };
 
+/// The table's family: IPv4 and IPv6 in one.
+const FAMILY: NetfilterProtoFamily = NetfilterProtoFamily::Inet;
 /// `NFNL_SUBSYS_NFTABLES`, which a batch names in its header.
 const SUBSYSTEM: u16 = 10;
 /// `NFNL_MSG_BATCH_BEGIN` and its attribute `NFNL_BATCH_GENID`.
@@ -33,7 +35,7 @@ pub(crate) struct Nftables(Socket);
 pub(crate) struct Generation(u32);
 
 /// Changes to be made at once.
-pub(crate) struct Batch(Vec<(u16, NfTablesMessage)>);
+pub(crate) struct Batch(Vec<(NetfilterProtoFamily, u16, NfTablesMessage)>);
 
 /// Why a batch had no effect.
 #[derive(Debug)]
@@ -50,21 +52,38 @@ impl Batch {
 
     /// Creates, or does nothing where the same exists.
     pub(crate) fn create(&mut self, message: NfTablesMessage) {
-        self.0.push((NLM_F_CREATE, message));
+        self.push(NLM_F_CREATE, message);
     }
 
     /// Creates; fails with `EEXIST` where the same exists.
     pub(crate) fn create_new(&mut self, message: NfTablesMessage) {
-        self.0.push((NLM_F_CREATE | NLM_F_EXCL, message));
+        self.push(NLM_F_CREATE | NLM_F_EXCL, message);
     }
 
     /// Adds to the end of a list (of rules).
     pub(crate) fn append(&mut self, message: NfTablesMessage) {
-        self.0.push((NLM_F_CREATE | netlink_packet_core::NLM_F_APPEND, message));
+        self.push(NLM_F_CREATE | netlink_packet_core::NLM_F_APPEND, message);
     }
 
     pub(crate) fn delete(&mut self, message: NfTablesMessage) {
-        self.0.push((0, message));
+        self.push(0, message);
+    }
+
+    /// Deletes, or does nothing where there is no such: creates it first, which changes nothing where it exists.
+    pub(crate) fn delete_if_there(&mut self, create: NfTablesMessage, delete: NfTablesMessage) {
+        self.create(create);
+        self.delete(delete);
+    }
+
+    /// Deletes a table of another family, if there is one.
+    pub(crate) fn delete_table(&mut self, family: NetfilterProtoFamily, name: &str) {
+        let table = || TableMessage { attributes: vec![TableAttribute::Name(name.to_owned())] };
+        self.0.push((family, NLM_F_CREATE, NfTablesMessage::NewTable(table())));
+        self.0.push((family, 0, NfTablesMessage::DeleteTable(table())));
+    }
+
+    fn push(&mut self, flags: u16, message: NfTablesMessage) {
+        self.0.push((FAMILY, flags, message));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -73,7 +92,7 @@ impl Batch {
 
     #[cfg(test)]
     pub(crate) fn messages(&self) -> impl Iterator<Item = &NfTablesMessage> {
-        self.0.iter().map(|(_, message)| message)
+        self.0.iter().map(|(.., message)| message)
     }
 }
 
@@ -101,7 +120,7 @@ impl Nftables {
         answer: Answer,
     ) -> io::Result<Vec<Outcome>> {
         self.0.exchange(questions.into_iter().map(|message| Request {
-            message: of_table(message),
+            message: of_family(FAMILY, message),
             flags: 0,
             answer,
         }))
@@ -140,8 +159,8 @@ impl Nftables {
                 attributes: vec![attribute(BATCH_GENERATION, id)],
             });
         let last = batch.0.len();
-        let changes = batch.0.into_iter().zip(1..).map(|((flags, message), n)| Request {
-            message: of_table(message),
+        let changes = batch.0.into_iter().zip(1..).map(|((family, flags, message), n)| Request {
+            message: of_family(family, message),
             flags: if n == last { flags | NLM_F_ACK } else { flags },
             // Acknowledging the last is enough: every refusal is answered before it. (Kernels before 6.10 do not
             // acknowledge the end of a batch.)
@@ -178,8 +197,8 @@ fn control(message: ControlMessage) -> Request<NetfilterMessage> {
     }
 }
 
-fn of_table(message: NfTablesMessage) -> NetfilterMessage {
-    NetfilterMessage::new(NetfilterHeader::new(NetfilterProtoFamily::IPv4, 0, 0), message)
+fn of_family(family: NetfilterProtoFamily, message: NfTablesMessage) -> NetfilterMessage {
+    NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message)
 }
 
 /// The set elements in an answer.

@@ -9,7 +9,7 @@ use std::{
     env,
     fs::File,
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     num::NonZeroU16,
     os::fd::AsFd,
     process::Command,
@@ -18,7 +18,10 @@ use std::{
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use sandbar_network::{Attached, Bridge, InterfaceName, Protocol, PublishedPort, Result, attach};
+use sandbar_network::{
+    Attached, Attachment, Bridge, InterfaceName, PodAddresses, Protocol, PublishedPort, Result,
+    attach,
+};
 
 const INSIDE: &str = "SANDBAR_NETWORK_TEST";
 
@@ -107,8 +110,9 @@ impl Netns {
     /// Serves `port` until the test ends: tells each client the address it is seen by.
     pub(crate) fn serve(self, port: u16, protocol: Protocol) {
         let bound = self.inside(move || match protocol {
-            Protocol::Tcp => Server::Tcp(TcpListener::bind(("0.0.0.0", port)).unwrap()),
-            Protocol::Udp => Server::Udp(UdpSocket::bind(("0.0.0.0", port)).unwrap()),
+            Protocol::Tcp => Server::Tcp(TcpListener::bind(("::", port)).unwrap()),
+            Protocol::Udp => Server::Udp(UdpSocket::bind(("::", port)).unwrap()),
+            Protocol::Sctp => unreachable!("see sctp.rs"),
         });
         bound.start();
     }
@@ -124,14 +128,14 @@ impl Server {
         thread::spawn(move || match self {
             Self::Tcp(listener) => {
                 for mut client in listener.incoming().flatten() {
-                    let peer = client.peer_addr().unwrap().ip().to_string();
+                    let peer = client.peer_addr().unwrap().ip().to_canonical().to_string();
                     _ = client.write_all(peer.as_bytes());
                 }
             }
             Self::Udp(socket) => loop {
                 let mut buffer = [0; 16];
                 let Ok((_, peer)) = socket.recv_from(&mut buffer) else { continue };
-                _ = socket.send_to(peer.ip().to_string().as_bytes(), peer);
+                _ = socket.send_to(peer.ip().to_canonical().to_string().as_bytes(), peer);
             },
         });
     }
@@ -142,7 +146,8 @@ pub(crate) fn serve_on_host(address: &str, port: u16) {
 }
 
 /// Connects, and returns the address that the server sees; `None` if there is no answer.
-pub(crate) fn ask(protocol: Protocol, to: Ipv4Addr, port: u16) -> Option<String> {
+pub(crate) fn ask(protocol: Protocol, to: impl Into<IpAddr>, port: u16) -> Option<String> {
+    let to = to.into();
     // Longer than the second after which a first packet that got lost is sent again.
     let patience = Duration::from_millis(2500);
     let mut buffer = [0; 64];
@@ -154,29 +159,35 @@ pub(crate) fn ask(protocol: Protocol, to: Ipv4Addr, port: u16) -> Option<String>
             stream.read(&mut buffer).ok()?
         }
         Protocol::Udp => {
-            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            let any = if to.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" };
+            let socket = UdpSocket::bind(any).unwrap();
             socket.connect((to, port)).ok()?;
             socket.set_read_timeout(Some(patience)).unwrap();
             socket.send(b"?").ok()?;
             socket.recv(&mut buffer).ok()?
         }
+        Protocol::Sctp => unreachable!("see sctp.rs"),
     };
     (length > 0).then(|| String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
-pub(crate) fn tcp(to: Ipv4Addr, port: u16) -> Option<String> {
+pub(crate) fn tcp(to: impl Into<IpAddr>, port: u16) -> Option<String> {
     ask(Protocol::Tcp, to, port)
 }
 
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+pub(crate) const HOST_6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+pub(crate) const NEIGHBOUR_6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 
-/// Another machine on a network with the host: 192.0.2.2, the host being 192.0.2.1.
+/// Another machine on a network with the host: 192.0.2.2 and 2001:db8::2, the host being 192.0.2.1 and 2001:db8::1.
 pub(crate) fn neighbour() -> Netns {
     let netns = Netns::new("neighbour");
     ip("link add lan0 type veth peer name eth0 netns neighbour");
     ip("addr add 192.0.2.1/24 dev lan0");
+    ip("addr add 2001:db8::1/64 dev lan0 nodad");
     ip("link set lan0 up");
+    ip("-n neighbour addr add 2001:db8::2/64 dev eth0 nodad");
     ip("-n neighbour addr add 192.0.2.2/24 dev eth0");
     ip("-n neighbour link set eth0 up");
     netns
@@ -186,7 +197,14 @@ pub(crate) fn pod_address(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 84, 0, n)
 }
 
-/// A pod on the bridge, 10.84.0.`n`.
+/// The `n`th addresses on a bridge.
+pub(crate) fn addresses(bridge: &Bridge, n: u8) -> PodAddresses {
+    let v4 = Ipv4Addr::from_bits(bridge.subnet().base().to_bits() + u32::from(n));
+    let v6 = bridge.subnet6().map(|it| Ipv6Addr::from_bits(it.base().to_bits() + u128::from(n)));
+    PodAddresses { v4, v6 }
+}
+
+/// A pod on the bridge, of its `n`th addresses.
 pub(crate) fn pod(bridge: &Bridge, name: &'static str, n: u8) -> Netns {
     let netns = Netns::new(name);
     attach_to(bridge, netns, n).unwrap();
@@ -194,7 +212,8 @@ pub(crate) fn pod(bridge: &Bridge, name: &'static str, n: u8) -> Netns {
 }
 
 pub(crate) fn attach_to(bridge: &Bridge, netns: Netns, n: u8) -> Result<Attached> {
-    attach(bridge, netns.file().as_fd(), &interface(netns), pod_address(n))
+    let addresses = addresses(bridge, n);
+    attach(bridge, netns.file().as_fd(), &Attachment::new(interface(netns), addresses))
 }
 
 pub(crate) fn interface(netns: Netns) -> InterfaceName {
@@ -209,5 +228,12 @@ pub(crate) fn port(host: u16, container: u16, protocol: Protocol) -> PublishedPo
 pub(crate) fn bridge() -> Bridge {
     let bridge = Bridge::default();
     bridge.ensure().unwrap();
+    bridge
+}
+
+/// The default bridge, with IPv6.
+pub(crate) fn dual() -> Bridge {
+    let bridge = Bridge::default().with_ipv6("fd00:84::/64".parse().unwrap(), None).unwrap();
+    assert!(bridge.ensure().unwrap().without_ipv6.is_none());
     bridge
 }
