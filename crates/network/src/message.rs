@@ -76,7 +76,8 @@ pub(crate) fn default_route(index: u32, gateway: IpAddr) -> RouteNetlinkMessage 
 
 /// A route by which what comes in by this interface and is for `address` is the host's own, after `lo`'s.
 pub(crate) fn local_route(index: u32, address: IpAddr) -> RouteNetlinkMessage {
-    /// Behind all of the kernel's own.
+    /// Behind all of the kernel's own. One more for each interface: of two IPv6 routes to one address with one metric
+    /// the second is refused.
     const METRIC: u32 = 4096;
     /// `RT_TABLE_LOCAL`.
     const TABLE: u8 = 255;
@@ -87,7 +88,7 @@ pub(crate) fn local_route(index: u32, address: IpAddr) -> RouteNetlinkMessage {
     route.attributes = vec![
         RouteAttribute::Destination(to(address)),
         RouteAttribute::Oif(index),
-        RouteAttribute::Priority(METRIC),
+        RouteAttribute::Priority(METRIC.saturating_add(index)),
     ];
     RouteNetlinkMessage::NewRoute(route)
 }

@@ -175,6 +175,26 @@ pub(crate) fn tcp(to: impl Into<IpAddr>, port: u16) -> Option<String> {
     ask(Protocol::Tcp, to, port)
 }
 
+/// Those of these addresses and TCP ports that answer: all asked at once, as silence takes its time.
+pub(crate) fn answering(
+    netns: Netns,
+    addresses: impl IntoIterator<Item = IpAddr>,
+    ports: &[u16],
+) -> Vec<(IpAddr, u16)> {
+    let all: Vec<_> =
+        addresses.into_iter().flat_map(|ip| ports.iter().map(move |port| (ip, *port))).collect();
+    thread::scope(|scope| {
+        let asked: Vec<_> = all
+            .into_iter()
+            .map(|(ip, port)| (ip, port, scope.spawn(move || netns.inside(|| tcp(ip, port)))))
+            .collect();
+        let answered = asked
+            .into_iter()
+            .filter_map(|(ip, port, answer)| answer.join().unwrap().map(|_| (ip, port)));
+        answered.collect()
+    })
+}
+
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub(crate) const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub(crate) const HOST_6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
