@@ -58,6 +58,15 @@ pub struct Ensured {
     pub is_loopback6_published: bool,
 }
 
+/// What is taken as a sign that the table's rules are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// That their version is.
+    Version,
+    /// Their number.
+    EveryRule,
+}
+
 /// `sandbar0`, 10.84.0.0/16.
 impl Default for Bridge {
     fn default() -> Self {
@@ -177,22 +186,36 @@ impl Bridge {
     /// `SubnetTaken` when a subnet overlaps a route or address of another interface, `InterfaceTaken` when the name
     /// is that of an interface that is none of ours; `NoNftables`, `NoBridge`, `PermissionDenied`, `System`.
     pub fn ensure(&self) -> Result<Ensured> {
+        self.ensure_after(Trust::Version)
+    }
+
+    /// As [`Bridge::ensure`], after others have changed the table.
+    pub(crate) fn ensure_every_rule(&self) -> Result<Ensured> {
+        self.ensure_after(Trust::EveryRule)
+    }
+
+    fn ensure_after(&self, trust: Trust) -> Result<Ensured> {
         let without_ipv6 = self.ipv6.and_then(|_| sysctl::without_ipv6());
         let possible = match without_ipv6 {
             Some(_) => &Self { ipv6: None, ..self.clone() },
             None => self,
         };
         let loopback = possible.ipv6.map(|_| loopback6());
-        let (lingering, changed) = possible.ensure_possible(loopback)?;
+        let (lingering, changed) = possible.ensure_possible(loopback, trust)?;
         let is_loopback6_published = loopback == Some(Loopback6::Leads);
         Ok(Ensured { lingering, changed, without_ipv6, is_loopback6_published })
     }
 
-    fn ensure_possible(&self, loopback: Option<Loopback6>) -> Result<(Lingering, Vec<Change>)> {
+    fn ensure_possible(
+        &self,
+        loopback: Option<Loopback6>,
+        trust: Trust,
+    ) -> Result<(Lingering, Vec<Change>)> {
         let mut route = open_route()?;
         let mut nftables = Nftables::open()?;
         let network = self.network();
-        let is_ruled = nftables::is_in_place(&mut nftables, &network, loopback)?;
+        let is_ruled = nftables::is_in_place(&mut nftables, &network, loopback)?
+            && (trust == Trust::Version || nftables::has_all_rules(&mut nftables)?);
         let state = self.inspect(&mut route)?;
         // Checked first: what is refused should leave nothing behind.
         if !is_ruled || state == State::Missing {

@@ -56,6 +56,7 @@ mod reserve;
 mod subnet;
 mod subnet6;
 mod sysctl;
+mod watch;
 
 pub use attach::{Attached, Attachment, DefaultRoute, attach, bring_up_loopback, detach};
 pub use bridge::{Access, Bridge, Ensured};
@@ -70,3 +71,4 @@ pub use reserve::{Reach, reserve};
 pub use subnet::Subnet;
 pub use subnet6::Subnet6;
 pub use sysctl::{Change, WithoutIpv6};
+pub use watch::Watch;

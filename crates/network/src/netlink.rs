@@ -49,6 +49,7 @@ pub(crate) struct Request<M> {
 pub(crate) type Outcome = Result<Vec<Vec<u8>>, Refusal>;
 
 /// A netlink socket in the network namespace of the thread that opened it.
+#[derive(Debug)]
 pub(crate) struct Socket {
     inner: netlink_sys::Socket,
     sequence: u32,
@@ -71,6 +72,13 @@ impl Socket {
         inner.set_ext_ack(true)?;
         inner.set_cap_ack(true)?;
         Ok(Self { inner, sequence: 0 })
+    }
+
+    /// Has the kernel send what it tells this group, too.
+    pub(crate) fn subscribe(&mut self, group: u32) -> io::Result<()> {
+        // Without a number of its own the socket is told nothing.
+        self.inner.bind_auto()?;
+        self.inner.add_membership(group)
     }
 
     /// A second descriptor of the same socket.

@@ -8,7 +8,7 @@ mod sets;
 mod transaction;
 
 pub(crate) use element::{Element, Map, all_of};
-pub(crate) use ruleset::{Loopback6, Network, is_in_place, put_in_place, take_away};
+pub(crate) use ruleset::{Loopback6, Network, has_all_rules, is_in_place, put_in_place, take_away};
 pub(crate) use transaction::{Batch, Failure, Nftables};
 
 /// The one table, of family `inet`.

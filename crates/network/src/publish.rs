@@ -44,7 +44,7 @@ pub fn put_back(
     ports: &[PublishedPort],
 ) -> Result<Lingering> {
     for bridge in bridges {
-        drop(bridge.ensure()?);
+        drop(bridge.ensure_every_rule()?);
     }
     add(to.into(), ports, Batch::create)
 }

@@ -137,6 +137,21 @@ pub(crate) fn is_in_place(
     Ok(items.iter().zip(there).all(|(item, is_there)| is_there == item.is_wanted))
 }
 
+/// Whether the table has as many rules as it should: others may have flushed a chain of it.
+pub(crate) fn has_all_rules(nftables: &mut Nftables) -> Result<bool> {
+    let call = format!("nftables GETRULE {TABLE}");
+    let question = NfTablesMessage::GetRule(RuleMessage {
+        attributes: vec![RuleAttribute::Table(TABLE.to_owned())],
+    });
+    let answers =
+        nftables.ask([question], Answer::Dump).map_err(|error| Error::system(&call, error))?;
+    match answers.into_iter().next() {
+        Some(Ok(found)) => Ok(found.len() == rules().len()),
+        Some(Err(refusal)) if refusal.errno() != Errno::NOENT => Err(nftables_error(call, refusal)),
+        _ => Ok(false),
+    }
+}
+
 /// Whether each is there.
 fn look(nftables: &mut Nftables, items: &[Item], call: &str) -> Result<Vec<bool>> {
     let questions = items.iter().map(|item| NfTablesMessage::GetSetElement(item.question.clone()));
