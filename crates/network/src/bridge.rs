@@ -10,7 +10,7 @@ use crate::{
     message::open_route,
     nftables::{self, Loopback6, Network, Nftables},
     overlap,
-    sysctl::{self, Change, WithoutIpv6},
+    sysctl::{self, Change, Setting, WithoutIpv6},
 };
 use inspect::State;
 
@@ -18,6 +18,9 @@ use inspect::State;
 const LEAST_MTU_6: u32 = 1280;
 const LEAST_MTU: u32 = 68;
 const MOST_MTU: u32 = 65_535;
+
+/// Whether bridges call netfilter for IPv6: of `br_netfilter`, there only with that module.
+const CALLS_NETFILTER_6: &str = "bridge/bridge-nf-call-ip6tables";
 
 /// Whom a bridge's pods can reach and be reached by, beside the host and each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -236,6 +239,23 @@ impl Bridge {
         Ok((nftables.linger(), changed))
     }
 
+    /// The settings of the host that the bridge depends on, as they are now.
+    #[must_use]
+    pub fn settings(&self) -> Vec<Setting> {
+        let name = &self.name;
+        let routes = self.access != Access::Internal;
+        let has_ipv6 = self.ipv6.is_some();
+        let localnet = format!("ipv4/conf/{name}/route_localnet");
+        let settings = [
+            (routes, "ipv4/ip_forward", Some("1")),
+            (true, localnet.as_str(), Some("1")),
+            (routes && has_ipv6, "ipv6/conf/all/forwarding", Some("1")),
+            (has_ipv6, CALLS_NETFILTER_6, None),
+        ];
+        let of_this_bridge = settings.into_iter().filter(|(is_ours, ..)| *is_ours);
+        of_this_bridge.map(|(_, path, needed)| Setting::read(path, needed)).collect()
+    }
+
     /// Removes the bridge, and what the table knows of it. The table and the host's settings stay; a bridge that is
     /// not there is no error. Pods on it lose their connection.
     ///
@@ -269,7 +289,7 @@ impl Bridge {
 /// Where bridges call netfilter, an answer is translated back to `::1` within the bridge; then it comes in to the
 /// host by an interface that is not `lo`, and is dropped (`ip6_rcv_core`).
 fn loopback6() -> Loopback6 {
-    match sysctl::read("bridge/bridge-nf-call-ip6tables") {
+    match sysctl::read(CALLS_NETFILTER_6) {
         Ok(value) if value != "0" => Loopback6::DoesNot,
         _ => Loopback6::Leads,
     }

@@ -70,5 +70,5 @@ pub use publish::{publish, put_back, unpublish, unpublish_address};
 pub use reserve::{Reach, reserve};
 pub use subnet::Subnet;
 pub use subnet6::Subnet6;
-pub use sysctl::{Change, WithoutIpv6};
+pub use sysctl::{Change, Setting, WithoutIpv6};
 pub use watch::Watch;

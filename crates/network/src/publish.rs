@@ -49,24 +49,33 @@ pub fn put_back(
     add(to.into(), ports, Batch::create)
 }
 
-fn add(
+/// The message for each element of these ports, and which port each is of. It depends on nothing else: the 10,000th
+/// port costs what the first did.
+fn elements(
     to: PodAddresses,
     ports: &[PublishedPort],
-    how: fn(&mut Batch, NfTablesMessage),
-) -> Result<Lingering> {
-    let mut batch = Batch::new();
-    // Which port each message is of.
-    let mut owners = Vec::new();
+) -> Result<Vec<(NfTablesMessage, PublishedPort)>> {
+    let mut all = Vec::with_capacity(ports.len() * 2);
     for port in ports {
         let elements = Element::of(port, to);
         if elements.is_empty() {
             let text = format!("port {port}: the pod at {to} has no IPv6 address");
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
-        for (element, destination) in elements {
-            how(&mut batch, element.leading_to(destination));
-            owners.push(port);
-        }
+        all.extend(elements.into_iter().map(|(element, to)| (element.leading_to(to), *port)));
+    }
+    Ok(all)
+}
+
+fn add(
+    to: PodAddresses,
+    ports: &[PublishedPort],
+    how: fn(&mut Batch, NfTablesMessage),
+) -> Result<Lingering> {
+    let (messages, owners): (Vec<_>, Vec<_>) = elements(to, ports)?.into_iter().unzip();
+    let mut batch = Batch::new();
+    for message in messages {
+        how(&mut batch, message);
     }
     if batch.is_empty() {
         return Ok(Lingering::default());
@@ -201,5 +210,32 @@ fn list(ports: &[PublishedPort]) -> String {
         [] => "no port".to_owned(),
         [one] => one.to_string(),
         [first, .., last] => format!("{} ports, {first} to {last},", ports.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use netlink_packet_core::Emitable as _;
+
+    use super::*;
+    use crate::Protocol;
+
+    #[test]
+    fn the_ten_thousandth_port_costs_what_the_first_did() {
+        let to = PodAddresses { v4: Ipv4Addr::new(10, 84, 0, 2), v6: Some(Ipv6Addr::LOCALHOST) };
+        let ports: Vec<_> = (1..=10_000)
+            .filter_map(std::num::NonZeroU16::new)
+            .map(|port| PublishedPort::new(port, port, Protocol::Tcp))
+            .collect();
+        let size = |ports: &[PublishedPort]| {
+            let all = elements(to, ports).unwrap();
+            (all.len(), all.iter().map(|(message, _)| message.buffer_len()).sum::<usize>())
+        };
+        let (count, bytes) = size(&ports[..1]);
+        assert_eq!(count, 2);
+        assert_eq!(size(&ports[9_999..]), (count, bytes));
+        assert_eq!(size(&ports), (10_000 * count, 10_000 * bytes));
     }
 }

@@ -25,6 +25,23 @@ impl fmt::Display for Change {
     }
 }
 
+/// A setting of the host that a bridge depends on, as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Such as `net.ipv4.ip_forward`.
+    pub name: String,
+    /// Its value; `None` where there is no such setting (yet).
+    pub value: Option<String>,
+    /// What [`Bridge::ensure`](crate::Bridge::ensure) makes it; `None` for one that is left as it is.
+    pub needed: Option<&'static str>,
+}
+
+impl Setting {
+    pub(crate) fn read(path: &str, needed: Option<&'static str>) -> Self {
+        Self { name: name(path), value: read(path).ok(), needed }
+    }
+}
+
 /// Why pods have no IPv6 on this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithoutIpv6 {
@@ -69,8 +86,7 @@ pub(crate) fn set(name: &str, value: &'static str) -> Result<Option<Change>> {
     let path = path(name);
     fs::write(&path, value)
         .map_err(|error| Error::system(format!("write {value} to {path}"), error))?;
-    let setting = format!("net.{}", name.replace('.', ":").replace('/', ".").replace(':', "/"));
-    Ok(Some(Change { setting, before: before.unwrap_or_default(), after: value }))
+    Ok(Some(Change { setting: self::name(name), before: before.unwrap_or_default(), after: value }))
 }
 
 /// As [`set`]; a kernel without the setting has nothing to set.
@@ -121,6 +137,16 @@ pub(crate) fn prepare_interface(has_ipv6: bool) -> Result<()> {
     Ok(())
 }
 
+/// As sysctl(8) has it: with dots for slashes, and slashes for an interface's dots.
+fn name(path: &str) -> String {
+    let swapped = path.chars().map(|c| match c {
+        '/' => '.',
+        '.' => '/',
+        other => other,
+    });
+    format!("net.{}", swapped.collect::<String>())
+}
+
 fn path(name: &str) -> String {
     format!("/proc/sys/net/{name}")
 }
@@ -129,4 +155,15 @@ fn is_missing(error: &Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<io::Error>())
         .is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_named_as_sysctl_does() {
+        assert_eq!(name("ipv4/ip_forward"), "net.ipv4.ip_forward");
+        assert_eq!(name("ipv6/conf/eth0.7/accept_ra"), "net.ipv6.conf.eth0/7.accept_ra");
+    }
 }

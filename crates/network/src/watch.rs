@@ -42,7 +42,7 @@ const AT_ONCE: u32 = 256;
 
 /// A subscription to the changes of the firewall, in the network namespace of the thread that opened it.
 ///
-/// Its descriptor is readable when there is something for [`Watch::next`]. Every change by anyone makes it so,
+/// Its descriptor is readable when there is something for [`Watch::look`]. Every change by anyone makes it so,
 /// those of other pods' ports included: in a process of which there are many, look at it some five times a second at
 /// the most. What overflows the socket meanwhile costs nothing, and counts as a removal.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Watch {
     ///
     /// # Errors
     /// `System`.
-    pub fn next(&mut self) -> Result<bool> {
+    pub fn look(&mut self) -> Result<bool> {
         let mut is_removed = false;
         for _ in 0..AT_ONCE {
             match rustix::net::recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT) {

@@ -11,12 +11,12 @@ mod node;
 use std::{fs, net::Ipv4Addr, os::fd::AsFd, thread, time::Instant};
 
 use node::{
-    HOST, NEIGHBOUR, Netns, attach_to, bridge, interface, ip, neighbour, on_a_node, pod,
-    pod_address, port, run, serve_on_host, tcp,
+    HOST, NEIGHBOUR, Netns, addresses, attach_to, bridge, dual, interface, ip, neighbour,
+    on_a_node, pod, pod_address, port, run, serve_on_host, tcp,
 };
 use sandbar_network::{
-    Attachment, Bridge, ErrorKind, Leases, Protocol, PublishedPort, attach, bring_up_loopback,
-    detach, publish, unpublish,
+    Attachment, Bridge, ErrorKind, Leases, PodAddresses, Protocol, PublishedPort, attach,
+    bring_up_loopback, detach, publish, unpublish,
 };
 
 #[test]
@@ -269,7 +269,7 @@ fn a_pod_is_connected_at_once() {
 #[test]
 fn how_long_it_takes() {
     on_a_node("how_long_it_takes", || {
-        let bridge = bridge();
+        let bridge = dual();
         let dir = tempfile::tempdir().unwrap();
         let leases = Leases::open(dir.path(), bridge.subnet()).unwrap();
         let mut times = [const { Vec::new() }; 6];
@@ -283,11 +283,17 @@ fn how_long_it_takes() {
                 times[which].push(start.elapsed().as_micros());
             };
             let mut address = Ipv4Addr::UNSPECIFIED;
+            let v6 = addresses(&bridge, u8::try_from(n).unwrap() + 2).v6;
             let ports = [port(8000 + n, 80, Protocol::Tcp)];
             time(0, &mut || drop(bridge.ensure().unwrap()));
             time(1, &mut || address = leases.acquire(name).unwrap());
             time(2, &mut || {
-                attach(&bridge, file.as_fd(), &Attachment::new(interface(netns), address)).unwrap();
+                attach(
+                    &bridge,
+                    file.as_fd(),
+                    &Attachment::new(interface(netns), PodAddresses { v4: address, v6 }),
+                )
+                .unwrap();
             });
             time(3, &mut || drop(publish(address, &ports).unwrap()));
             time(4, &mut || drop(unpublish(address, &ports).unwrap()));

@@ -270,6 +270,11 @@ fn forwarding_is_switched_on_where_it_is_needed_and_told() {
             ]
         );
         assert_eq!(told(&bridge), [""; 0]);
+        let settings = bridge.settings();
+        assert_eq!(settings[2].name, "net.ipv6.conf.all.forwarding");
+        for setting in settings.iter().filter(|setting| setting.needed.is_some()) {
+            assert_eq!(setting.value.as_deref(), setting.needed, "{setting:?}");
+        }
         assert_eq!(read("ipv6/conf/lan1/accept_ra"), "0\n");
         assert_eq!(read("ipv4/conf/all/route_localnet"), "0\n");
     });

@@ -11,7 +11,8 @@ mod node;
 use std::{net::Ipv4Addr, os::fd::OwnedFd};
 
 use node::{
-    HOST, NEIGHBOUR, Netns, ask, bridge, neighbour, on_a_node, pod, pod_address, port, run, tcp,
+    HOST, NEIGHBOUR, Netns, addresses, ask, bridge, dual, neighbour, on_a_node, pod, pod_address,
+    port, run, tcp,
 };
 use sandbar_network::{
     Bridge, ErrorKind, Protocol, PublishedPort, Reach, Result, publish, reserve, unpublish,
@@ -139,17 +140,16 @@ const HOST_LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 #[test]
 fn thousands_of_ports_are_one_transaction() {
     on_a_node("thousands_of_ports_are_one_transaction", || {
-        bridge();
+        let bridge = dual();
+        let [one, other] = [2, 3].map(|n| addresses(&bridge, n));
         let ports: Vec<_> = (10_000..20_000).map(|n| port(n, 80, Protocol::Tcp)).collect();
-        publish(pod_address(2), &ports).unwrap();
-        assert_eq!(
-            publish(pod_address(3), &ports[9_999..]).unwrap_err().kind(),
-            ErrorKind::PortTaken
-        );
-        unpublish_address(pod_address(2)).unwrap();
-        publish(pod_address(3), &ports).unwrap();
-        unpublish(pod_address(3), &ports).unwrap();
-        assert!(!run("nft", &["list", "table", "inet", "sandbar"]).contains("10.84.0.3"));
+        publish(one, &ports).unwrap();
+        assert_eq!(publish(other, &ports[9_999..]).unwrap_err().kind(), ErrorKind::PortTaken);
+        unpublish_address(one).unwrap();
+        publish(other, &ports).unwrap();
+        unpublish(other, &ports).unwrap();
+        let table = run("nft", &["list", "table", "inet", "sandbar"]);
+        assert!(!table.contains("10.84.0.3") && !table.contains("fd00:84::3"), "{table}");
     });
 }
 

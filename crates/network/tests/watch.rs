@@ -40,10 +40,10 @@ fn what_others_remove_is_told_and_put_back() {
             "flush map inet sandbar published",
             "delete element inet sandbar published { tcp . 8080 }",
         ] {
-            assert!(!watch.next().unwrap(), "before {removal}");
+            assert!(!watch.look().unwrap(), "before {removal}");
             run("nft", &[removal]);
-            assert!(watch.next().unwrap(), "{removal}");
-            assert!(!watch.next().unwrap(), "{removal}, once");
+            assert!(watch.look().unwrap(), "{removal}");
+            assert!(!watch.look().unwrap(), "{removal}, once");
             put_back(std::slice::from_ref(&bridge), pod_address(2), &ports).unwrap();
             assert!(tcp(Ipv4Addr::LOCALHOST, 8080).is_some(), "{removal}");
         }
@@ -69,9 +69,9 @@ fn what_is_not_ours_or_by_us_is_not_told() {
         );
         run("nft", &["add table ip sandbar; delete table ip sandbar"]);
         run("nft", &["add element inet sandbar published { udp . 9 : 10.84.0.9 . 9 }"]);
-        assert!(!watch.next().unwrap());
+        assert!(!watch.look().unwrap());
         run("nft", &["delete element inet sandbar published { udp . 9 }"]);
-        assert!(watch.next().unwrap());
+        assert!(watch.look().unwrap());
     });
 }
 
@@ -90,7 +90,7 @@ fn a_storm_is_cheap_and_loses_no_removal() {
         let mut is_removed = false;
         loop {
             let before = is_removed;
-            is_removed |= watch.next().unwrap();
+            is_removed |= watch.look().unwrap();
             calls += 1;
             if before == is_removed && calls > 1 {
                 break;
