@@ -1,0 +1,132 @@
+//! A network's directory: what the engine writes and its resolver reads.
+
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{ErrorKind as Io, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use sandbar_sys::During;
+
+use crate::endpoint::Endpoint;
+use crate::error::{Error, Result};
+use crate::network::Network;
+
+/// A network's directory.
+///
+/// ```text
+/// resolver.conf    the network, as [`Network`] is as text
+/// resolver.lock    held by the network's resolver as long as it lives
+/// names/ENDPOINT   a pod on it, as [`Endpoint`] is as text; `.ENDPOINT` while it is written
+/// ```
+///
+/// `names` and its files may be read by all, for the resolver runs as nobody; the directory itself need not.
+#[derive(Clone, Debug)]
+pub struct NetworkDirectory(PathBuf);
+
+impl NetworkDirectory {
+    /// The directory at `path`, which is made when something is written to it.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes what its resolver has to know, and makes `names`.
+    ///
+    /// # Errors
+    /// As mkdir(2), open(2) and rename(2).
+    pub fn write(&self, network: &Network) -> Result<()> {
+        make_directory(&self.0, 0o700)?;
+        make_directory(&self.names(), 0o755)?;
+        replace(&self.0, "resolver.conf", &network.to_string())
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    ///
+    /// # Errors
+    /// As open(2), or a line that is not understood.
+    pub fn read(&self) -> Result<Network> {
+        let path = self.0.join("resolver.conf");
+        let text = fs::read_to_string(&path).during("read", || path.display().to_string())?;
+        text.parse().map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
+    }
+
+    /// Has the resolver know an endpoint, or know it anew, from now on. `id` is a file's name, and none that begins
+    /// with a dot. A resolver is to be [started](crate::Start::ensure) after that, not before: one that was just
+    /// about to end has seen the endpoint then, or has let its lock go.
+    ///
+    /// # Errors
+    /// As open(2) and rename(2).
+    pub fn put_endpoint(&self, id: &str, endpoint: &Endpoint) -> Result<()> {
+        replace(&self.names(), checked(id)?, &endpoint.to_string())
+    }
+
+    /// Has the resolver forget an endpoint. With the last one it ends.
+    ///
+    /// # Errors
+    /// As unlink(2); one that is not there is no error.
+    pub fn remove_endpoint(&self, id: &str) -> Result<()> {
+        let path = self.names().join(checked(id)?);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != Io::NotFound => {
+                Err(error).during("unlink", || path.display().to_string()).map_err(Error::from)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn names(&self) -> PathBuf {
+        self.0.join("names")
+    }
+
+    /// Takes the resolver's lock; `None` if it is taken.
+    pub(crate) fn try_lock(&self) -> Result<Option<OwnedFd>> {
+        let path = self.0.join("resolver.lock");
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
+            .during("open", || path.display().to_string())?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => {
+                Err(errno).during("flock", || path.display().to_string()).map_err(Error::from)
+            }
+        }
+    }
+}
+
+fn checked(id: &str) -> Result<&str> {
+    if id.is_empty() || id.starts_with('.') || id.contains(['/', '\0']) {
+        return Err(Error::invalid(format!("endpoint '{id}': no name for a file")));
+    }
+    Ok(id)
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        // Whatever the umask is.
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode))
+            .during("chmod", || path.display().to_string()),
+        Err(error) if error.kind() == Io::AlreadyExists => Ok(()),
+        Err(error) => Err(error).during("mkdir", || path.display().to_string()),
+    }
+    .map_err(Error::from)
+}
+
+/// Writes a file that all may read beside `name`, then renames it.
+fn replace(directory: &Path, name: &str, text: &str) -> Result<()> {
+    let (beside, path) = (directory.join(format!(".{name}")), directory.join(name));
+    let shown = || beside.display().to_string();
+    let mut file = File::create(&beside).during("open", shown)?;
+    file.set_permissions(Permissions::from_mode(0o644)).during("chmod", shown)?;
+    file.write_all(text.as_bytes()).during("write", shown)?;
+    fs::rename(&beside, &path).during("rename", || path.display().to_string())?;
+    Ok(())
+}
