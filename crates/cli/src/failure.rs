@@ -116,6 +116,12 @@ pub(crate) struct Cause {
     code: Option<u8>,
 }
 
+impl From<sandbar_resolver::Error> for Cause {
+    fn from(error: sandbar_resolver::Error) -> Self {
+        Self { text: chain(&error), hint: None, code: None }
+    }
+}
+
 impl From<sandbar_engine::Error> for Cause {
     fn from(error: sandbar_engine::Error) -> Self {
         let kind = error.kind();

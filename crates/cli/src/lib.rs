@@ -31,14 +31,18 @@ use std::process::ExitCode;
 /// What the engine calls this program when it starts it as a pod's supervisor.
 const SUPERVISOR: &str = "sandbar-supervisor";
 
-/// The program `sandbar`: the whole of the command line, a pod's supervisor and, under the name `sandbar-oci`, an OCI
-/// runtime.
+/// The program `sandbar`: the whole of the command line, a pod's supervisor, a network's resolver and, under the name
+/// `sandbar-oci`, an OCI runtime.
 #[must_use]
 pub fn sandbar() -> ExitCode {
     let mut arguments = std::env::args_os();
     // First of all: a supervisor lives as long as its pod, and what is touched before this stays in its memory.
-    if arguments.next().as_deref() == Some(OsStr::new(SUPERVISOR)) {
+    let name = arguments.next();
+    if name.as_deref() == Some(OsStr::new(SUPERVISOR)) {
         return supervisor(arguments);
+    }
+    if name.as_deref() == Some(OsStr::new(sandbar_resolver::PROGRAM_NAME)) {
+        return resolver(arguments);
     }
     cli::main()
 }
@@ -56,6 +60,16 @@ fn supervisor(arguments: std::env::ArgsOs) -> ExitCode {
         Err(error) => {
             let failure = failure::Failure::of("supervise the pod", error);
             output::failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn resolver(arguments: std::env::ArgsOs) -> ExitCode {
+    match sandbar_resolver::resolve(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::failure(&failure::Failure::of("resolve the network's names", error));
             ExitCode::FAILURE
         }
     }

@@ -127,6 +127,19 @@ impl From<sandbar_network::Error> for Error {
     }
 }
 
+impl From<sandbar_resolver::Error> for Error {
+    fn from(error: sandbar_resolver::Error) -> Self {
+        use sandbar_resolver::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::InvalidInput => Kind::Invalid,
+            ErrorKind::AddressTaken => Kind::NoNetwork,
+            ErrorKind::PermissionDenied => Kind::Denied,
+            _ => Kind::System,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 /// An error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();

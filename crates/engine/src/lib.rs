@@ -33,6 +33,7 @@ mod options;
 mod pause_image;
 mod pod;
 mod remove;
+mod resolver;
 mod roots;
 mod sandbox;
 mod sharing;
@@ -51,6 +52,7 @@ pub use options::{
     ContainerOptions, ExecOptions, PodOptions, Sharing, Source, Ulimit, Volume, VolumeSource,
 };
 pub use pod::{Pod, PodState};
+pub use resolver::ensure_resolver;
 pub use roots::Roots;
 pub use sandbar_supervisor::StreamName;
 pub use started::{Ending, Started};

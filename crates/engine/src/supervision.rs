@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use sandbar_cgroup::{Hierarchy, Limits};
+use sandbar_cgroup::{Entry, Hierarchy, Limits};
 use sandbar_spec::layout::PodDirectory;
 use sandbar_spec::{ContainerState, PodConfig};
 use sandbar_supervisor::{Client, supervisors_cgroup};
@@ -83,14 +83,7 @@ impl Engine {
         let file = own_program()?;
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .during("open", || "/dev/null".into())?;
-        let entry = match Hierarchy::detect() {
-            Ok(hierarchy) => {
-                let created = hierarchy.create(&supervisors_cgroup()?, &Limits::default())?;
-                Some(created.cgroup.entry()?)
-            }
-            // Without cgroups there is none to leave.
-            Err(_) => None,
-        };
+        let entry = supervisors_entry()?;
         let mut descriptors = vec![null.as_fd(), null.as_fd(), null.as_fd()];
         descriptors.extend([file.as_fd(), lock.as_fd(), listener.as_fd(), theirs.as_fd()]);
         let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts];
@@ -128,6 +121,13 @@ impl Engine {
         program.start_detached().during("start", || "the pod's supervisor".into())?;
         Ok(Client::from(ours))
     }
+}
+
+/// The way into the cgroup of Sandbar's own processes; `None` without cgroups, where there is none to leave.
+pub(crate) fn supervisors_entry() -> Result<Option<Entry>, Error> {
+    let Ok(hierarchy) = Hierarchy::detect() else { return Ok(None) };
+    let created = hierarchy.create(&supervisors_cgroup()?, &Limits::default())?;
+    Ok(Some(created.cgroup.entry()?))
 }
 
 /// What there is of a pod's supervisor.
