@@ -64,7 +64,8 @@ impl Client {
         }
     }
 
-    /// Goes on with what its socket is ready for: whether it may be asked for its next question. An error is its end.
+    /// Goes on with what its socket is ready for: whether it may be asked for its next question. An error is
+    /// its end.
     pub(crate) fn proceed(&mut self) -> std::io::Result<bool> {
         match self.state {
             State::Reading => {

@@ -58,9 +58,9 @@ impl NetworkDirectory {
         text.parse().map_err(|error| Error::invalid(format!("{}: {error}", path.display())))
     }
 
-    /// Has the resolver know an endpoint, or know it anew, from now on. `id` is a file's name, and none that begins
-    /// with a dot. A resolver is to be [started](crate::Start::ensure) after that, not before: one that was just
-    /// about to end has seen the endpoint then, or has let its lock go.
+    /// Has the resolver know an endpoint, or know it anew, from now on. `id` is a file's name, and none that
+    /// begins with a dot. A resolver is to be [started](crate::Start::ensure) after that, not before: one
+    /// that was just about to end has seen the endpoint then, or has let its lock go.
     ///
     /// # Errors
     /// As open(2) and rename(2).

@@ -32,8 +32,8 @@ pub(crate) enum Origin {
     Client(u32),
 }
 
-/// A question that is being asked: of one server after the other, each time by a socket and an id that nobody can
-/// guess.
+/// A question that is being asked: of one server after the other, each time by a socket and an id that nobody
+/// can guess.
 #[derive(Debug)]
 pub(crate) struct Forward {
     pub(crate) question: Box<Question>,

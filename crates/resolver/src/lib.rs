@@ -1,8 +1,8 @@
 //! A small DNS server for one network of pods: their names, and the host's resolvers for the rest.
 //!
-//! It listens at port 53 of the network's gateway, in one process of one thread that anybody who adds a pod to the
-//! network starts where there is none, and that ends by itself with the last pod. Who is on the network it reads from
-//! a directory, one file a pod:
+//! It listens at port 53 of the network's gateway, in one process of one thread that anybody who adds a pod
+//! to the network starts where there is none, and that ends by itself with the last pod. Who is on the
+//! network it reads from a directory, one file a pod:
 //!
 //! ```no_run
 //! use sandbar_resolver::{Endpoint, Network, NetworkDirectory, Start};
@@ -18,10 +18,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Its clients are containers, which may be anybody's. So: who is not of the network's subnets gets no answer;
-//! messages are read by `hickory-proto`; a pod has a bounded number of questions and connections at a time, and a
-//! bounded time for each; what goes on to other servers is made anew from the question; and the process is nobody's,
-//! without capabilities.
+//! Its clients are containers, which may be anybody's. So: who is not of the network's subnets gets no
+//! answer; messages are read by `hickory-proto`; a pod has a bounded number of questions and connections at a
+//! time, and a bounded time for each; what goes on to other servers is made anew from the question; and the
+//! process is nobody's, without capabilities.
 #![forbid(unsafe_code)]
 
 mod client;

@@ -22,7 +22,8 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Listens at port 53 of `address`, even if no interface has it yet: a bridge's IPv6 address takes its time.
+    /// Listens at port 53 of `address`, even if no interface has it yet: a bridge's IPv6 address takes its
+    /// time.
     pub(crate) fn bind(address: IpAddr) -> Result<Self> {
         let tcp = bound(address, SocketType::STREAM)?;
         rustix::net::listen(&tcp, 64).during("listen", || address.to_string())?;

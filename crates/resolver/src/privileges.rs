@@ -9,10 +9,11 @@ use crate::error::Result;
 /// The user and group `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Becomes nobody, without capabilities and without a way to any. The resolver reads what strangers send: whoever
-/// took it over would have its sockets and the names, which all may read.
+/// Becomes nobody, without capabilities and without a way to any. The resolver reads what strangers send:
+/// whoever took it over would have its sockets and the names, which all may read.
 ///
-/// Where there is no such user (a user namespace that maps one alone), it stays who it is, without capabilities.
+/// Where there is no such user (a user namespace that maps one alone), it stays who it is, without
+/// capabilities.
 pub(crate) fn give_up() -> Result<()> {
     rustix::thread::set_no_new_privs(true).during("prctl", || "PR_SET_NO_NEW_PRIVS".into())?;
     if rustix::process::geteuid().is_root() {

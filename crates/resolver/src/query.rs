@@ -26,8 +26,8 @@ pub(crate) enum Asked {
     Question(Box<Question>),
     /// Not a question that can be answered; this is what to say.
     Wrong(Vec<u8>),
-    /// Nothing that has an answer: less than a header, or itself an answer. Two that answer each other's answers
-    /// would never end.
+    /// Nothing that has an answer: less than a header, or itself an answer. Two that answer each other's
+    /// answers would never end.
     Noise,
 }
 
@@ -70,8 +70,8 @@ impl Asked {
             return wrong(ResponseCode::NotImp);
         }
         let counts = header.counts;
-        // More than one question was never answered by anybody (RFC 9619). What is counted is not believed further:
-        // with the additional records, reading ends with the message.
+        // More than one question was never answered by anybody (RFC 9619). What is counted is not believed
+        // further: with the additional records, reading ends with the message.
         if (counts.queries, counts.answers, counts.authorities) != (1, 0, 0) {
             return wrong(ResponseCode::FormErr);
         }
@@ -139,8 +139,8 @@ impl Question {
         message.to_vec().unwrap_or_default()
     }
 
-    /// The same question to another server. Nothing else that the client wrote goes on: options of EDNS are between
-    /// neighbours (RFC 6891, section 6.1.1).
+    /// The same question to another server. Nothing else that the client wrote goes on: options of EDNS are
+    /// between neighbours (RFC 6891, section 6.1.1).
     pub(crate) fn forwarded(&self, id: u16) -> Vec<u8> {
         let mut message = Message::new(id, MessageType::Query, OpCode::Query);
         message.metadata.recursion_desired = self.metadata.recursion_desired;

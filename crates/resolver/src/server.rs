@@ -95,8 +95,8 @@ pub(crate) fn serve(options: Options) -> Result<()> {
 
 /// Lets the lock go; `false` if there is an endpoint again and the lock was still there to be taken.
 ///
-/// Who adds an endpoint writes it, then tries the lock. So either they see that the lock is free, or the endpoint is
-/// seen here.
+/// Who adds an endpoint writes it, then tries the lock. So either they see that the lock is free, or the
+/// endpoint is seen here.
 fn let_go(lock: &OwnedFd, watch: &mut Watch) -> bool {
     let _released = rustix::fs::flock(lock, FlockOperation::Unlock);
     let again = watch.read().is_ok() && !watch.is_over();
@@ -192,7 +192,8 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
                 Err(_) => {
-                    // No descriptor, or no memory: a moment later there may be. The client is still there to be seen.
+                    // No descriptor, or no memory: a moment later there may be. The client is still there to
+                    // be seen.
                     std::thread::sleep(Duration::from_millis(1));
                     return;
                 }

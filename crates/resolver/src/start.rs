@@ -33,13 +33,15 @@ pub struct Start<'a> {
 }
 
 impl Start<'_> {
-    /// Makes sure that the network of `directory` has a resolver, which is found by the lock that it holds. Whether
-    /// one was started. Questions that are asked from now on have their answer.
+    /// Makes sure that the network of `directory` has a resolver, which is found by the lock that it holds.
+    /// Whether one was started. Questions that are asked from now on have their answer.
     ///
-    /// To be called in the network namespace in which the gateway's addresses and the host's resolvers are reached.
+    /// To be called in the network namespace in which the gateway's addresses and the host's resolvers are
+    /// reached.
     ///
     /// # Errors
-    /// [`AddressTaken`](crate::ErrorKind::AddressTaken) if another program listens there; else as for the files.
+    /// [`AddressTaken`](crate::ErrorKind::AddressTaken) if another program listens there; else as for the
+    /// files.
     pub fn ensure(&self, directory: &NetworkDirectory) -> Result<bool> {
         let network = directory.read()?;
         let Some(lock) = directory.try_lock()? else { return Ok(false) };
@@ -75,8 +77,9 @@ impl Start<'_> {
     }
 }
 
-/// Is the resolver that [`Start::ensure`] started with these `arguments` (without the program's name), until its
-/// network has no endpoint for three seconds or `names` is removed. To be called first of all, by the only thread.
+/// Is the resolver that [`Start::ensure`] started with these `arguments` (without the program's name), until
+/// its network has no endpoint for three seconds or `names` is removed. To be called first of all, by the
+/// only thread.
 ///
 /// # Errors
 /// What keeps it from beginning.

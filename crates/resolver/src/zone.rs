@@ -3,12 +3,13 @@
 //! A pod that is called `db` on the network `blog` is found as
 //! - `db`, as with Docker and Podman;
 //! - `db.blog`, as with Docker;
-//! - `db.dns.sandbar`, as Podman has `db.dns.podman`: a domain to search, so that a look-up of `db` never goes to the
+//! - `db.dns.sandbar`, as Podman has `db.dns.podman`: a domain to search, so that a look-up of `db` never
+//!   goes to the
 //!   host's domains first.
 //!
-//! An address of the network's subnets leads to `db.blog`, as with Docker. What ends in `dns.sandbar` or is an address
-//! of the network is never asked of others, whether it is there or not; `x` and `x.blog` are if nobody here is called
-//! `x`, for a network may well have the name of a domain.
+//! An address of the network's subnets leads to `db.blog`, as with Docker. What ends in `dns.sandbar` or is
+//! an address of the network is never asked of others, whether it is there or not; `x` and `x.blog` are if
+//! nobody here is called `x`, for a network may well have the name of a domain.
 
 use std::net::IpAddr;
 
@@ -61,7 +62,8 @@ fn within<'a>(name: &'a str, domain: &str) -> Option<&'a str> {
     name.strip_suffix(domain)?.strip_suffix('.')
 }
 
-/// The name as names are kept. What a label of ours can't have, a dot first of all, becomes a character that none has.
+/// The name as names are kept. What a label of ours can't have, a dot first of all, becomes a character that
+/// none has.
 fn lower_case(name: &Name) -> String {
     let mut text = String::new();
     for label in name.iter() {
@@ -171,7 +173,8 @@ mod tests {
                 let inside = all.ends_with(&[b"dns".to_vec(), b"sandbar".to_vec()]);
                 let Ok(mut name) = Name::from_labels(all.iter().map(Vec::as_slice)) else { continue };
                 name.set_fqdn(true);
-                let network: Network = "network blog\nlisten 10.85.0.1\nsubnet 10.85.0.0/24\nsubnet ::/0".parse().unwrap();
+                let conf = "network blog\nlisten 10.85.0.1\nsubnet 10.85.0.0/24\nsubnet ::/0";
+                let network: Network = conf.parse().unwrap();
                 let names = Names::default();
                 let known = look_up(&network, &names, &name);
                 prop_assert!(!inside || matches!(known, Known::Nobody | Known::Addresses(&[])));

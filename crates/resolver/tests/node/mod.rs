@@ -1,8 +1,8 @@
-//! A machine for one test: PID, network and mount namespaces of its own, with a network of pods, a pod on it, a
-//! stranger beside it, and resolvers of the host's that the test writes.
+//! A machine for one test: PID, network and mount namespaces of its own, with a network of pods, a pod on it,
+//! a stranger beside it, and resolvers of the host's that the test writes.
 //!
-//! The test's process runs its own executable again under `unshare`, for that one test; whatever that started ends
-//! with it. util-linux and iproute2 only build the surroundings.
+//! The test's process runs its own executable again under `unshare`, for that one test; whatever that started
+//! ends with it. util-linux and iproute2 only build the surroundings.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
@@ -270,8 +270,8 @@ pub(crate) fn resolv_conf(servers: &[&str]) {
     fs::write(Path::new("/etc/resolv.conf"), lines).unwrap();
 }
 
-/// A resolver of the host's at `address`, which answers a question as `answer` does, over UDP and TCP; the number of
-/// questions that it was asked.
+/// A resolver of the host's at `address`, which answers a question as `answer` does, over UDP and TCP; the
+/// number of questions that it was asked.
 pub(crate) fn upstream(
     address: &str,
     answer: impl Fn(&Message, bool) -> Vec<Message> + Send + Sync + 'static,
