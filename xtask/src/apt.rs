@@ -38,6 +38,8 @@ impl Package {
     pub(crate) const SYSTEMD: Self = Self { name: "systemd", program: "systemd" };
     pub(crate) const DBUS: Self = Self { name: "dbus", program: "dbus-daemon" };
     pub(crate) const IPTABLES: Self = Self { name: "iptables", program: "iptables" };
+    pub(crate) const CNI: Self =
+        Self { name: "containernetworking-plugins", program: "host-local" };
 
     fn is_missing(&self) -> bool {
         program(self.program).is_none()
@@ -47,7 +49,7 @@ impl Package {
 /// Where a program is, in the usual folders or those of `PATH`.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/podman"];
+    let usual = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/lib/podman", "/usr/lib/cni"];
     std::env::split_paths(&path)
         .chain(usual.iter().map(Into::into))
         .map(|folder| folder.join(name))

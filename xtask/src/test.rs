@@ -22,7 +22,7 @@ use step::{Outcome, Step};
 use summary::Summary;
 
 /// What real-kernel tests run.
-const PACKAGES: [Package; 11] = [
+const PACKAGES: [Package; 13] = [
     Package::BUSYBOX,
     Package::NGINX,
     Package::NFTABLES,
@@ -34,6 +34,8 @@ const PACKAGES: [Package; 11] = [
     Package::CATATONIT,
     Package::CONTAINERD,
     Package::DOCKER,
+    Package::CNI,
+    Package::IPTABLES,
 ];
 
 /// How it was asked for.

@@ -34,12 +34,17 @@
 //!
 //! One nftables table, `inet sandbar`, the same however many pods and ports there are; a published port is one
 //! element of a map in it. See [`publish`] for who may reach a published port, and [`Bridge::ensure`] for the rest.
+//!
+//! # Networks of others
+//!
+//! [`cni`] has the plugins of a CNI configuration attach a pod instead, and is apart from all else here.
 
 #![forbid(unsafe_code)]
 
 mod attach;
 mod bridge;
 mod carrier;
+pub mod cni;
 mod error;
 mod inside;
 mod interface;
