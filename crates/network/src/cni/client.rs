@@ -84,7 +84,7 @@ impl Client {
         capabilities::check(&subject.runtime, network)?;
         self.plugins.check(network)?;
         let id = attachment.id(network);
-        let mut record = Record::new(network, &subject, &attachment.netns)?;
+        let mut record = Record::new(network, &self.plugins.dirs, &subject, &attachment.netns)?;
         let records = self.records.make(&id.container_id)?;
         if records.read(&id)?.is_some() {
             return Err(Error::new(ErrorKind::AlreadyAdded, format!("{id} is there already")));
@@ -95,7 +95,7 @@ impl Client {
             records.write(&id, &record).map(|()| added)
         });
         added.map_err(|error| {
-            let undone = self.delete_all(network, &subject, record.result.as_ref());
+            let undone = delete_all(&self.plugins, network, &subject, record.result.as_ref());
             match undone.and_then(|()| records.remove(&id)) {
                 Ok(()) => error,
                 Err(also) => error.and([also]),
@@ -150,15 +150,16 @@ impl Client {
         }
         let extra = [("prevResult", result)];
         let request = Request { command: Command::Check, subject: Some(&subject), extra: &extra };
+        let plugins = self.plugins.or_in(&record.plugin_dirs);
         for plugin in &network.plugins {
-            self.plugins.call(&network, plugin, request)?;
+            plugins.call(&network, plugin, request)?;
         }
         Ok(Asked::Answered)
     }
 
-    /// Undoes an attachment: `DEL` of each plugin, in reverse, with the configuration of the addition, in the
-    /// namespace at `netns` or else the one of the addition, if it is there still. One that is not recorded is no
-    /// error.
+    /// Undoes an attachment: `DEL` of each plugin, in reverse, with the addition's configuration and out of its
+    /// directories, in the namespace at `netns` or else the addition's, if it is there still. One that is not
+    /// recorded is no error.
     ///
     /// All plugins are asked, whatever others answer; after a failure the record stays, so that this can be called
     /// again.
@@ -181,24 +182,9 @@ impl Client {
         netns: Option<&Path>,
     ) -> Result<()> {
         let network = record.network(&records.file(id))?;
-        self.delete_all(&network, &subject(record, netns)?, record.result.as_ref())?;
+        let plugins = self.plugins.or_in(&record.plugin_dirs);
+        delete_all(&plugins, &network, &subject(record, netns)?, record.result.as_ref())?;
         records.remove(id)
-    }
-
-    fn delete_all(
-        &self,
-        network: &Configuration,
-        subject: &Subject,
-        result: Option<&Value>,
-    ) -> Result<()> {
-        let result = result.filter(|_| network.version >= Version::V0_4_0);
-        let extra: Vec<_> =
-            result.map(|result| ("prevResult", result.clone())).into_iter().collect();
-        let request = Request { command: Command::Delete, subject: Some(subject), extra: &extra };
-        let failures = network.plugins.iter().rev();
-        let failures =
-            failures.filter_map(|plugin| self.plugins.call(network, plugin, request).err());
-        Error::first(failures.collect())
     }
 
     /// Asks each plugin whether it could add a container now.
@@ -277,6 +263,20 @@ impl Client {
             .map(|(result, _)| Some(result))
             .map_err(|why| bad(&records.file(id), format!("result: {why}")))
     }
+}
+
+fn delete_all(
+    plugins: &Plugins,
+    network: &Configuration,
+    subject: &Subject,
+    result: Option<&Value>,
+) -> Result<()> {
+    let result = result.filter(|_| network.version >= Version::V0_4_0);
+    let extra: Vec<_> = result.map(|result| ("prevResult", result.clone())).into_iter().collect();
+    let request = Request { command: Command::Delete, subject: Some(subject), extra: &extra };
+    let failures = network.plugins.iter().rev();
+    let failures = failures.filter_map(|plugin| plugins.call(network, plugin, request).err());
+    Error::first(failures.collect())
 }
 
 fn subject(record: &Record, netns: Option<&Path>) -> Result<Subject> {

@@ -78,6 +78,13 @@ impl Plugins {
         network.plugins.iter().try_for_each(|plugin| self.find(&plugin.program).map(drop))
     }
 
+    /// With other directories to look in first.
+    pub(super) fn or_in(&self, dirs: &[PathBuf]) -> Self {
+        let mut all = dirs.to_vec();
+        all.extend(self.dirs.iter().filter(|dir| !dirs.contains(dir)).cloned());
+        Self { dirs: all, timeout: self.timeout }
+    }
+
     fn find(&self, program: &str) -> Result<PathBuf> {
         let is_program = |path: &PathBuf| {
             fs::metadata(path).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)

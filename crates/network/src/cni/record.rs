@@ -39,6 +39,8 @@ pub(super) struct Record {
     configuration: Value,
     container_id: String,
     interface: String,
+    /// Where its plugins were.
+    pub(super) plugin_dirs: Vec<PathBuf>,
     netns: PathBuf,
     namespace: Namespace,
     arguments: Vec<(String, String)>,
@@ -57,11 +59,17 @@ struct Namespace {
 
 impl Record {
     /// Of an attachment whose network namespace is there.
-    pub(super) fn new(network: &Configuration, subject: &Subject, netns: &Path) -> Result<Self> {
+    pub(super) fn new(
+        network: &Configuration,
+        plugin_dirs: &[PathBuf],
+        subject: &Subject,
+        netns: &Path,
+    ) -> Result<Self> {
         Ok(Self {
             configuration: network.to_value(),
             container_id: subject.container_id.clone(),
             interface: subject.interface.clone(),
+            plugin_dirs: plugin_dirs.to_owned(),
             netns: netns.to_owned(),
             namespace: Namespace::at(netns)?,
             arguments: subject.arguments.clone(),

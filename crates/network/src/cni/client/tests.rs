@@ -127,8 +127,9 @@ fn a_deletion_is_of_what_was_added_whatever_the_file_says_now() {
     client.add(&network, &asked).unwrap();
     let other = machine.network("1.1.0", &[ONE], "");
     machine.calls();
-    // Another process, after the first was killed.
-    machine.client().delete(&asked.id(&other), None).unwrap();
+    // Another process, after the first was killed, which is not told where the plugins are.
+    let elsewhere = Client::new(vec!["/none".into()], machine.path("records")).unwrap();
+    elsewhere.delete(&asked.id(&other), None).unwrap();
     let calls = machine.calls();
     let order: Vec<_> = calls.iter().map(|call| call.plugin.as_str()).collect();
     assert_eq!(order, ["three", "two", "one"]);
