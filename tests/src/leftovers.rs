@@ -78,6 +78,7 @@ fn files() -> Vec<String> {
         "/run/sandbar/addresses",
         "/run/sandbar/oci",
         "/var/lib/sandbar/containers",
+        "/var/lib/sandbar/cni",
     ];
     let mut left = Vec::new();
     for directory in directories {

@@ -25,6 +25,8 @@ pub enum Need {
     Systemd,
     /// cgroup v2 alone.
     CgroupV2,
+    /// The plugins of CNI, and iptables for them.
+    Cni,
     /// The cgroup controller for memory.
     MemoryController,
     /// The cgroup controller for numbers of processes.
@@ -68,6 +70,11 @@ impl Need {
                     && Self::CgroupV2.is_there()
             }
             Self::CgroupV2 => Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+            Self::Cni => {
+                let plugin = |name: &&str| Path::new("/usr/lib/cni").join(name).exists();
+                let plugins = ["bridge", "host-local", "portmap"];
+                plugins.iter().all(plugin) && runs("iptables", &["--version"])
+            }
             Self::MemoryController => has_controller("memory"),
             Self::PidsController => has_controller("pids"),
             Self::CpuController => has_controller("cpu"),
@@ -85,6 +92,9 @@ impl Need {
             Self::Docker => "it needs Docker (Debian's docker.io)",
             Self::Systemd => "it needs systemd, dbus-daemon, and cgroup v2 alone",
             Self::CgroupV2 => "it needs cgroup v2 alone",
+            Self::Cni => {
+                "it needs iptables and /usr/lib/cni (Debian's containernetworking-plugins)"
+            }
             Self::MemoryController => "it needs the cgroup controller 'memory'",
             Self::PidsController => "it needs the cgroup controller 'pids'",
             Self::CpuController => "it needs the cgroup controller 'cpu'",

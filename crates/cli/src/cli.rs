@@ -27,9 +27,21 @@ pub(crate) struct Global {
     /// What is kept: images, volumes [env: SANDBAR_ROOT]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
-    /// What a reboot clears: pods [env: SANDBAR_RUN_ROOT]
+    /// Gone at reboot: pods [env: SANDBAR_RUN_ROOT]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) run_root: Option<PathBuf>,
+    /// Put new pods on the CNI network configured here
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) cni_conf_dir: Option<PathBuf>,
+    /// CNI plugins [default: /usr/lib/cni:/opt/cni/bin]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        value_delimiter = ':',
+        requires = "cni_conf_dir"
+    )]
+    pub(crate) cni_plugin_dir: Vec<PathBuf>,
 }
 
 /// How a command ended that did what it was asked: 0, or the code of what it ran.

@@ -1,8 +1,9 @@
 //! Where a command works: the two roots, and the engine on them.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use sandbar_engine::{Engine, Roots};
+use sandbar_engine::{CniDirectories, Engine, Roots};
 use sandbar_image::Store;
 
 use crate::cli::Global;
@@ -12,6 +13,7 @@ use crate::failure::{Doing, Result};
 #[derive(Debug)]
 pub(crate) struct Context {
     roots: Roots,
+    cni: Option<CniDirectories>,
 }
 
 impl Context {
@@ -19,7 +21,13 @@ impl Context {
     pub(crate) fn new(global: Global, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let usual = Roots::default();
         let set = |name| variable(name).filter(|value| !value.is_empty()).map(Into::into);
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        let plugins = global.cni_plugin_dir.into_iter().map(absolute).collect();
+        let cni = global
+            .cni_conf_dir
+            .map(|dir| CniDirectories { configurations: absolute(dir), plugins });
         Self {
+            cni,
             roots: Roots {
                 root: global.root.or_else(|| set("SANDBAR_ROOT")).unwrap_or(usual.root),
                 run_root: global
@@ -37,7 +45,8 @@ impl Context {
 
     /// The engine.
     pub(crate) fn engine(&self) -> Result<Engine> {
-        Engine::open(self.roots.clone()).doing("open Sandbar's directories")
+        let engine = Engine::open(self.roots.clone()).doing("open Sandbar's directories")?;
+        Ok(engine.with_cni(self.cni.clone()))
     }
 
     /// The images.
@@ -53,7 +62,12 @@ mod tests {
 
     #[test]
     fn arguments_come_before_the_environment_and_that_before_the_usual() {
-        let global = |root: Option<&str>| Global { root: root.map(Into::into), run_root: None };
+        let global = |root: Option<&str>| Global {
+            root: root.map(Into::into),
+            run_root: None,
+            cni_conf_dir: Some("conf".into()),
+            cni_plugin_dir: vec!["/bin".into()],
+        };
         let variable = |name: &str| match name {
             "SANDBAR_ROOT" => Some("/from/environment".into()),
             _ => Some("".into()),
@@ -61,6 +75,9 @@ mod tests {
         let context = Context::new(global(Some("/given")), variable);
         assert_eq!(context.roots().root, Path::new("/given"));
         assert_eq!(context.roots().run_root, Roots::default().run_root);
+        let cni = context.cni.unwrap();
+        assert!(cni.configurations.is_absolute() && cni.configurations.ends_with("conf"));
+        assert_eq!(cni.plugins, [Path::new("/bin")]);
         let context = Context::new(global(None), variable);
         assert_eq!(context.roots().root, Path::new("/from/environment"));
     }

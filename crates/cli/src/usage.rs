@@ -42,7 +42,8 @@ fn command(arguments: &[OsString]) -> Vec<&str> {
     let mut found = Vec::new();
     while let Some(word) = words.next() {
         match word {
-            "--root" | "--run-root" | "--log" | "--log-format" => drop(words.next()),
+            "--root" | "--run-root" | "--cni-conf-dir" | "--cni-plugin-dir" => drop(words.next()),
+            "--log" | "--log-format" => drop(words.next()),
             option if option.starts_with('-') && found.is_empty() => {}
             "pod" | "oci" if found.is_empty() => found.push(word),
             option if option.starts_with('-') => break,

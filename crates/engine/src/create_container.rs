@@ -92,7 +92,8 @@ impl Engine {
             let names = self.roots.container_names();
             names::claim(&names, "container", name.as_str(), directory.path())?;
         }
-        let pod = configuration(pod_id, pod_name, pod_options, pause, true)?;
+        let mut pod = configuration(pod_id, pod_name, pod_options, pause, true)?;
+        pod.cni = self.cni_network(&pod)?;
         self.make_pod(&pod)?;
         let made = self.make_container(options, placed, material, &pod, (id, name));
         if made.is_err() {

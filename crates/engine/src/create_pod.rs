@@ -27,7 +27,9 @@ impl Engine {
             None => names::made_up(&random).parse()?,
         };
         let pause = ContainerId::from_random(names::random()?);
-        let config = configuration(PodId::from_random(random), name, options, Some(pause), false)?;
+        let mut config =
+            configuration(PodId::from_random(random), name, options, Some(pause), false)?;
+        config.cni = self.cni_network(&config)?;
         self.make_pod(&config)?;
         let made = self.make_pause(&config).and_then(|()| self.pod(config.id.as_str()));
         if made.is_err() {
@@ -111,6 +113,7 @@ pub(crate) fn configuration(
         hostname,
         shared,
         network,
+        cni: None,
         ports,
         hosts,
         dns,

@@ -2,6 +2,7 @@
 
 use sandbar_image::Store;
 
+use crate::cni::CniDirectories;
 use crate::error::{Error, Kind};
 use crate::roots::Roots;
 use crate::{directories, pause_image, sweep};
@@ -10,6 +11,7 @@ use crate::{directories, pause_image, sweep};
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub(crate) roots: Roots,
+    pub(crate) cni: Option<CniDirectories>,
 }
 
 impl Engine {
@@ -22,7 +24,7 @@ impl Engine {
             let message = "only root can run pods: rootless pods are not supported yet";
             return Err(Error::new(Kind::Denied, message));
         }
-        Ok(Self { roots })
+        Ok(Self { roots, cni: None })
     }
 
     /// The roots.
@@ -51,7 +53,9 @@ impl Engine {
         // Who comes second waits for the first: the directory is there only when the sweep is over.
         let lock = directories::lock(&self.roots.root.join("lock"))?;
         if !self.roots.pods().is_dir() {
-            sweep::after_reboot(&self.roots)?;
+            if sweep::after_reboot(&self.roots)? {
+                self.sweep_cni();
+            }
             directories::ensure(&self.roots.pods())?;
         }
         drop(lock);

@@ -140,6 +140,20 @@ impl From<sandbar_resolver::Error> for Error {
     }
 }
 
+impl From<sandbar_network::cni::Error> for Error {
+    fn from(error: sandbar_network::cni::Error) -> Self {
+        use sandbar_network::cni::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::NoConfiguration | ErrorKind::BadConfiguration => {
+                Kind::Invalid
+            }
+            // Not `NoNetwork`: what a plugin could not undo is not to be forgotten.
+            _ => Kind::System,
+        };
+        Self::new(kind, chain(&error))
+    }
+}
+
 /// An error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();

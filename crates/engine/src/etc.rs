@@ -29,6 +29,22 @@ pub(crate) fn write(
     write_file(directory, "resolv.conf", &resolv_conf(pod, &resolv_of_host))
 }
 
+/// Writes those anew that tell of the pod's address or its name servers, in place: they may be mounted.
+pub(crate) fn rewrite(
+    directory: &PodDirectory,
+    pod: &PodConfig,
+    address: Option<Ipv4Addr>,
+) -> Result<(), Error> {
+    let resolv_of_host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let files =
+        [("hosts", hosts(pod, address, None)), ("resolv.conf", resolv_conf(pod, &resolv_of_host))];
+    for (name, text) in files {
+        let path = directory.etc(name);
+        std::fs::write(&path, text).during("write", || path.display().to_string())?;
+    }
+    Ok(())
+}
+
 fn hosts(pod: &PodConfig, address: Option<Ipv4Addr>, base: Option<&str>) -> String {
     let usual = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
     let mut text = base.unwrap_or(usual).to_owned();
@@ -94,6 +110,7 @@ mod tests {
             hostname: "web".into(),
             shared: Shared::default(),
             network: NetworkMode::Bridge,
+            cni: None,
             ports: vec![],
             hosts: vec![("db".into(), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)))],
             dns,

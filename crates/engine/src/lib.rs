@@ -16,6 +16,7 @@
 
 mod bundle;
 mod capabilities;
+mod cni;
 mod container;
 mod create_container;
 mod create_pod;
@@ -43,6 +44,7 @@ mod supervision;
 mod sweep;
 mod volumes;
 
+pub use cni::CniDirectories;
 pub use container::Container;
 pub use engine::Engine;
 pub use error::{Error, Kind};

@@ -18,7 +18,7 @@ use crate::roots::Roots;
 impl Engine {
     /// Leases an address for a new pod and writes it down.
     pub(crate) fn lease(&self, pod: &PodConfig) -> Result<Option<Address>, Error> {
-        if pod.network != NetworkMode::Bridge {
+        if pod.network != NetworkMode::Bridge || pod.cni.is_some() {
             return Ok(None);
         }
         let bridge = Bridge::default();
@@ -85,6 +85,10 @@ impl Engine {
         pod: &PodConfig,
         netns: BorrowedFd<'_>,
     ) -> Result<Vec<OwnedFd>, Error> {
+        if let Some(network) = &pod.cni {
+            self.connect_by_cni(pod, network, netns)?;
+            return Ok(Vec::new());
+        }
         let Some(address) = self.address_of(&pod.id)? else {
             sandbar_network::bring_up_loopback(netns)?;
             return Ok(Vec::new());
@@ -127,6 +131,9 @@ impl Engine {
 
     /// Undoes [`Engine::connect`], as far as it was done.
     pub(crate) fn disconnect(&self, pod: &PodId) -> Result<(), Error> {
+        if self.is_connected_by_cni(pod) {
+            return self.disconnect_by_cni(pod, None);
+        }
         let Some(address) = self.address_of(pod)? else { return Ok(()) };
         sandbar_network::unpublish_address(address.ip)?;
         self.detach(pod)
@@ -134,7 +141,9 @@ impl Engine {
 
     /// Takes back the ports that `pod` publishes.
     pub(crate) fn unpublish(&self, pod: &PodConfig) -> Result<Lingering, Error> {
-        let Some(address) = self.address_of(&pod.id)?.filter(|_| !pod.ports.is_empty()) else {
+        let Some(address) =
+            self.address_of(&pod.id)?.filter(|_| !pod.ports.is_empty() && pod.cni.is_none())
+        else {
             return Ok(Lingering::default());
         };
         let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();

@@ -1,5 +1,6 @@
 //! Removing pods and containers, half-made and half-removed ones among them.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use sandbar_cgroup::{CgroupPath, Hierarchy};
@@ -132,8 +133,11 @@ impl Engine {
             names::release_below(&self.roots.pod_names(), directory.path());
         }
         // Whoever may not change the network has not made any.
-        match self.disconnect(id) {
-            Err(error) if error.kind() != Kind::NoNetwork => return Err(error),
+        let disconnected = self.disconnect(id);
+        match &disconnected {
+            // Plugins that can't undo what they did are told of at the end: their records stay for the next boot.
+            Err(_) if self.is_connected_by_cni(id) => {}
+            Err(error) if error.kind() != Kind::NoNetwork => return disconnected,
             _ => self.release(id)?,
         }
         if let Some(pod) = config {
@@ -141,7 +145,7 @@ impl Engine {
         }
         directories::remove(directory.path())?;
         drop(lock);
-        Ok(())
+        if self.is_connected_by_cni(id) { disconnected } else { Ok(()) }
     }
 
     /// Ends every process in a cgroup of ours and removes it.
@@ -160,7 +164,13 @@ impl Engine {
     /// What is left to do when nothing of a pod runs any more, and somebody waits for: its ports are free
     /// again, and what was to be removed is. Says whether the pod itself is gone; the other result is to be
     /// closed when nobody waits any more.
-    pub(crate) fn pod_ended(&self, pod: &PodConfig) -> (Result<bool, Error>, Lingering) {
+    pub(crate) fn pod_ended(
+        &self,
+        pod: &PodConfig,
+        netns: Option<BorrowedFd<'_>>,
+    ) -> (Result<bool, Error>, Lingering) {
+        // Plugins that can't undo what they did keep no pod from going: their records stay.
+        let _disconnected = self.disconnect_by_cni(&pod.id, netns);
         match self.unpublish(pod) {
             Ok(lingering) => (self.remove_what_is_to_be(pod), lingering),
             Err(error) => (Err(error), Lingering::default()),

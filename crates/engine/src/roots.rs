@@ -56,6 +56,11 @@ impl Roots {
         PathBuf::from("/run/sandbar/addresses")
     }
 
+    /// Records of pods on networks of CNI plugins, kept: what plugins lease outlives a reboot.
+    pub(crate) fn cni(&self) -> PathBuf {
+        self.root.join("cni")
+    }
+
     /// The names of pods, each a link to its pod.
     pub(crate) fn pod_names(&self) -> PathBuf {
         self.run_root.join("names/pods")

@@ -1,7 +1,7 @@
 //! Being a pod's supervisor: what the program does that [`Engine`](crate::Engine) starts for each pod.
 
 use std::ffi::{CString, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -60,6 +60,14 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     let _shown = rustix::thread::set_name(c"sandbar-supervi");
     let remover = remover(&roots)?;
     let engine = Engine::open(roots)?;
+    // Plugins undo what they did in there while it is still there.
+    let netns = match namespaces.net.as_ref().filter(|_| engine.is_connected_by_cni(&id)) {
+        Some(net) => Some(
+            net.try_clone()
+                .map_err(|error| Error::caused(Kind::System, "dup the network namespace", error))?,
+        ),
+        None => None,
+    };
     let mut ended = sandbar_supervisor::run(Given {
         directory: engine.roots.pod(&id),
         listener,
@@ -70,7 +78,8 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         remover: (file, remover),
     })?;
     let pod = ended.config.clone();
-    let (gone, lingering) = engine.pod_ended(&pod);
+    let (gone, lingering) = engine.pod_ended(&pod, netns.as_ref().map(AsFd::as_fd));
+    drop(netns);
     if matches!(gone, Ok(true)) {
         // Who waits is told now: the interface goes with its namespace, in the kernel's own time.
         drop(ended);

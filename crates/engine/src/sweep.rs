@@ -16,11 +16,11 @@ type LastUse = (String, PathBuf);
 /// Removes the storage of every container if the machine was booted since the root was last used: that took all
 /// pods, and with them all containers. Within one boot nothing is removed.
 ///
-/// It is called under a lock, before the directory of pods is made.
+/// It is called under a lock, before the directory of pods is made. Says whether the machine was booted since.
 ///
 /// # Errors
 /// [`Kind::Invalid`] for a root that is in use with another run root: what is there is not ours.
-pub(crate) fn after_reboot(roots: &Roots) -> Result<(), Error> {
+pub(crate) fn after_reboot(roots: &Roots) -> Result<bool, Error> {
     let boot = Path::new("/proc/sys/kernel/random/boot_id");
     let boot = std::fs::read_to_string(boot)
         .during("read", || boot.display().to_string())?
@@ -30,7 +30,7 @@ pub(crate) fn after_reboot(roots: &Roots) -> Result<(), Error> {
     match read_record::<LastUse>(&record)? {
         Some((same, run_root)) if same == boot => {
             if run_root == roots.run_root {
-                return Ok(());
+                return Ok(false);
             }
             let (root, other) = (roots.root.display(), run_root.display());
             let message = format!(
@@ -46,5 +46,6 @@ pub(crate) fn after_reboot(roots: &Roots) -> Result<(), Error> {
             directories::remove(&entry.path())?;
         }
     }
-    Ok(replace_record(&record, &(boot, roots.run_root.clone()))?)
+    replace_record(&record, &(boot, roots.run_root.clone()))?;
+    Ok(true)
 }

@@ -29,7 +29,7 @@ pub use invalid::Invalid;
 pub use limits::{Bytes, Limits};
 pub use name::{ContainerName, PodName};
 pub use namespaces::{NamespaceMode, Namespaces, Shared};
-pub use pod::{Address, NetworkMode, PauseStatus, PodConfig, PodStatus};
+pub use pod::{Address, CniNetwork, NetworkMode, PauseStatus, PodConfig, PodStatus};
 pub use port::{PortMapping, Protocol};
 pub use restart::RestartPolicy;
 pub use signal::SignalNumber;

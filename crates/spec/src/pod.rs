@@ -1,6 +1,7 @@
 //! A pod: what it is asked to be, and what it is.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct PodConfig {
     pub shared: Shared,
     /// Its sandbox's network.
     pub network: NetworkMode,
+    /// The network of CNI plugins that it is on in place of Sandbar's bridge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cni: Option<CniNetwork>,
     /// Its published ports.
     pub ports: Vec<PortMapping>,
     /// What its containers find in `/etc/hosts` beside the usual.
@@ -47,6 +51,17 @@ pub struct PodConfig {
     pub pause: Option<ContainerId>,
     /// Whether `run` made it around a container, and so it goes when its last container is removed.
     pub implicit: bool,
+}
+
+/// A network of CNI plugins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CniNetwork {
+    /// Its name in its configuration.
+    pub name: String,
+    /// The directory of configurations.
+    pub configurations: PathBuf,
+    /// The directories of plugins.
+    pub plugins: Vec<PathBuf>,
 }
 
 /// Where a pod is on its network. Written before the address is used.

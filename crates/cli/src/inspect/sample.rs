@@ -30,6 +30,7 @@ fn pod_config() -> PodConfig {
         network: NetworkMode::Bridge,
         hosts: Vec::new(),
         dns: Vec::new(),
+        cni: None,
         ports: vec!["8080:80".parse().unwrap()],
         pause: Some(ContainerId::from_random([0xef; 32])),
         implicit: false,

@@ -89,7 +89,11 @@ impl Client {
         if records.read(&id)?.is_some() {
             return Err(Error::new(ErrorKind::AlreadyAdded, format!("{id} is there already")));
         }
-        records.write(&id, &record)?;
+        if let Err(error) = records.write(&id, &record) {
+            // Why it could not be recorded matters more than a directory that is left empty.
+            _ = records.remove(&id);
+            return Err(error);
+        }
         let added = self.add_all(network, &subject).and_then(|(added, value)| {
             record.result = Some(value);
             records.write(&id, &record).map(|()| added)

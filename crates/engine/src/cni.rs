@@ -1,0 +1,172 @@
+//! Pods on networks of CNI plugins, in place of Sandbar's bridge.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use sandbar_network::cni::{
+    Attachment, AttachmentId, Client, CniResult, Configuration, PortMapping, Transport,
+};
+use sandbar_spec::{Address, CniNetwork, NetworkMode, PodConfig, PodId, Protocol};
+use sandbar_supervisor::replace_record;
+
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+use crate::etc;
+
+/// A pod's interface, by the name that every container runtime gives it.
+const IN_POD: &str = "eth0";
+/// Where distributions and installers put plugins.
+const USUAL_PLUGINS: [&str; 2] = ["/usr/lib/cni", "/opt/cni/bin"];
+
+/// Where networks of CNI plugins are configured, and where the plugins are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CniDirectories {
+    /// The directory of configurations: the first by file name is the pods' network. Absolute.
+    pub configurations: PathBuf,
+    /// The directories of plugins; the usual ones if none. Absolute.
+    pub plugins: Vec<PathBuf>,
+}
+
+impl Engine {
+    /// The same engine, that puts new pods which ask for a bridge on a network of CNI plugins.
+    #[must_use]
+    pub fn with_cni(self, directories: Option<CniDirectories>) -> Self {
+        Self { cni: directories, ..self }
+    }
+
+    /// The network of CNI plugins that a new pod is to be on, if any; one that can do what the pod needs.
+    pub(crate) fn cni_network(&self, pod: &PodConfig) -> Result<Option<CniNetwork>, Error> {
+        let Some(directories) = self.cni.as_ref().filter(|_| pod.network == NetworkMode::Bridge)
+        else {
+            return Ok(None);
+        };
+        let configuration = Configuration::find(&directories.configurations, None)?;
+        if !pod.ports.is_empty() && !configuration.has_capability("portMappings") {
+            let name = configuration.name();
+            let message =
+                format!("CNI network '{name}' has no plugin with the capability 'portMappings'");
+            return Err(Error::new(Kind::Invalid, message));
+        }
+        let plugins = match directories.plugins.is_empty() {
+            true => USUAL_PLUGINS.map(PathBuf::from).to_vec(),
+            false => directories.plugins.clone(),
+        };
+        Ok(Some(CniNetwork {
+            name: configuration.name().to_owned(),
+            configurations: directories.configurations.clone(),
+            plugins,
+        }))
+    }
+
+    /// Whether plugins have, or may have, attached a pod.
+    pub(crate) fn is_connected_by_cni(&self, pod: &PodId) -> bool {
+        self.roots.cni().join(pod.as_str()).is_dir()
+    }
+
+    /// Has the plugins of `network` attach a pod, and writes down where it then is.
+    pub(crate) fn connect_by_cni(
+        &self,
+        pod: &PodConfig,
+        network: &CniNetwork,
+        netns: BorrowedFd<'_>,
+    ) -> Result<(), Error> {
+        sandbar_network::bring_up_loopback(netns)?;
+        // What its last supervisor was killed before undoing.
+        self.disconnect_by_cni(&pod.id, None)?;
+        let configuration = Configuration::find(&network.configurations, Some(&network.name))?;
+        let mut attachment = Attachment::new(pod.id.as_str(), IN_POD, path_of(netns))?;
+        attachment.runtime.port_mappings = pod.ports.iter().map(published).collect();
+        let client = Client::new(network.plugins.clone(), self.roots.cni())?;
+        let added = client.add(&configuration, &attachment)?;
+        let address = address(&added);
+        let directory = self.roots.pod(&pod.id);
+        if let Some(address) = &address {
+            replace_record(&directory.address(), address)?;
+        }
+        let mut known = pod.clone();
+        if known.dns.is_empty() {
+            known
+                .dns
+                .extend(added.dns.nameservers.iter().filter_map(|it| it.parse::<IpAddr>().ok()));
+        }
+        etc::rewrite(&directory, &known, address.map(|address| address.ip))
+    }
+
+    /// Has plugins undo what they did for a pod, if they did anything, in its namespace where that is at hand.
+    pub(crate) fn disconnect_by_cni(
+        &self,
+        pod: &PodId,
+        netns: Option<BorrowedFd<'_>>,
+    ) -> Result<(), Error> {
+        if !self.is_connected_by_cni(pod) {
+            return Ok(());
+        }
+        let netns = netns.map(path_of);
+        let client = self.cni_client()?;
+        for id in client.attachments()?.iter().filter(|id| id.container_id == pod.as_str()) {
+            client.delete(id, netns.as_deref())?;
+        }
+        // Nobody's now, and left empty if its maker was killed early; the next start has another address.
+        let _removed = std::fs::remove_dir(self.roots.cni().join(pod.as_str()));
+        let _removed = std::fs::remove_file(self.roots.pod(pod).address());
+        Ok(())
+    }
+
+    /// Gives back what plugins leased to pods that a reboot took. What can't be given back now is the next boot's.
+    pub(crate) fn sweep_cni(&self) {
+        let Ok(client) = self.cni_client() else { return };
+        let all: Vec<AttachmentId> = client.attachments().unwrap_or_default();
+        for id in &all {
+            let _deleted = client.delete(id, None);
+        }
+    }
+
+    /// To undo: each record says where its plugins were, so that these are a second place to look.
+    fn cni_client(&self) -> Result<Client, Error> {
+        let given = self.cni.as_ref().map(|it| it.plugins.clone()).filter(|it| !it.is_empty());
+        let plugins = given.unwrap_or_else(|| USUAL_PLUGINS.map(PathBuf::from).to_vec());
+        Ok(Client::new(plugins, self.roots.cni())?)
+    }
+}
+
+/// A path to a descriptor of this process, for others.
+fn path_of(netns: BorrowedFd<'_>) -> PathBuf {
+    Path::new("/proc")
+        .join(std::process::id().to_string())
+        .join("fd")
+        .join(netns.as_raw_fd().to_string())
+}
+
+/// The pod's IPv4 address, if it has one.
+fn address(added: &CniResult) -> Option<Address> {
+    let (ip, prefix, gateway) = added.addresses_of(IN_POD).find_map(|it| match it.address {
+        (IpAddr::V4(ip), prefix) => Some((ip, prefix, it.gateway)),
+        (IpAddr::V6(_), _) => None,
+    })?;
+    let gateway = match gateway {
+        Some(IpAddr::V4(gateway)) => gateway,
+        _ => Ipv4Addr::UNSPECIFIED,
+    };
+    let inside = added.interfaces.iter().find(|it| it.name == IN_POD && !it.sandbox.is_empty());
+    let outside = added.interfaces.iter().rfind(|it| it.sandbox.is_empty());
+    Some(Address {
+        ip,
+        prefix,
+        gateway,
+        mac: inside.map(|it| it.mac.clone()).unwrap_or_default(),
+        interface: outside.map(|it| it.name.clone()).unwrap_or_default(),
+    })
+}
+
+fn published(port: &sandbar_spec::PortMapping) -> PortMapping {
+    PortMapping {
+        host_ip: port.host_ip.map(IpAddr::from),
+        host_port: port.host_port.get(),
+        container_port: port.container_port.get(),
+        transport: match port.protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+        },
+    }
+}
