@@ -26,6 +26,7 @@ mod error;
 mod etc;
 mod exec;
 mod find;
+mod firewall;
 mod lifecycle;
 mod log;
 mod names;

@@ -96,7 +96,15 @@ impl Engine {
         let bridge = Bridge::default();
         let mut lingering = vec![bridge.ensure()?.lingering];
         let interface = InterfaceName::for_pod(pod.id.as_str())?;
-        sandbar_network::attach(&bridge, netns, &Attachment::new(interface, address.ip))?;
+        let attachment = Attachment::new(interface, address.ip);
+        sandbar_network::attach(&bridge, netns, &attachment).or_else(|error| {
+            if error.kind() != sandbar_network::ErrorKind::InterfaceTaken {
+                return Err(error);
+            }
+            // That of a sandbox that was killed, which the kernel has not yet removed: nobody else connects this pod.
+            sandbar_network::detach(&attachment.host_interface)?;
+            sandbar_network::attach(&bridge, netns, &attachment)
+        })?;
         if pod.ports.is_empty() {
             return Ok(sockets(lingering));
         }
@@ -126,6 +134,15 @@ impl Engine {
             }
             self.unpublish(&other.config)?;
         }
+        Ok(())
+    }
+
+    /// Puts back what `pod` needs of the firewall, as far as somebody removed it.
+    pub(crate) fn put_back(&self, pod: &PodId) -> Result<(), Error> {
+        let config: Option<PodConfig> = read_record(&self.roots.pod(pod).config())?;
+        let Some((config, address)) = config.zip(self.address_of(pod)?) else { return Ok(()) };
+        let ports: Vec<PublishedPort> = config.ports.iter().map(published).collect();
+        let _closed = sandbar_network::put_back(&[Bridge::default()], address.ip, &ports)?;
         Ok(())
     }
 

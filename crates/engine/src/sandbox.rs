@@ -4,18 +4,22 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
+use sandbar_network::Watch;
 use sandbar_spec::{NetworkMode, PodConfig};
 use sandbar_supervisor::SandboxNamespaces;
 use sandbar_sys::{During, Failure, Namespaces, unshare};
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
+use crate::firewall;
 
 /// A pod's namespaces, and the firewall connections that its supervisor closes when there is time.
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     pub(crate) namespaces: SandboxNamespaces,
     pub(crate) lingering: Vec<OwnedFd>,
+    /// What the supervisor watches the firewall by, from before the pod was connected.
+    pub(crate) watch: Option<OwnedFd>,
 }
 
 impl Engine {
@@ -23,10 +27,11 @@ impl Engine {
     pub(crate) fn make_sandbox(&self, pod: &PodConfig) -> Result<Sandbox, Error> {
         let namespaces = make(pod)?;
         let Some(net) = &namespaces.net else {
-            return Ok(Sandbox { namespaces, lingering: Vec::new() });
+            return Ok(Sandbox { namespaces, ..Sandbox::default() });
         };
+        let watch = firewall::watch(pod).map(Watch::into_socket);
         match self.connect(pod, net.as_fd()) {
-            Ok(lingering) => Ok(Sandbox { namespaces, lingering }),
+            Ok(lingering) => Ok(Sandbox { namespaces, lingering, watch }),
             Err(error) => {
                 // What was connected is disconnected; what can't be goes with the namespace.
                 let _disconnected = self.disconnect(&pod.id);

@@ -37,10 +37,12 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     };
     let (file, lock, listener, client) = (next()?, next()?, next()?, next()?);
     let mut namespaces = SandboxNamespaces::default();
+    let mut watch = None;
     for kind in text(kinds).chars() {
         let slot = match kind {
             'n' => &mut namespaces.net,
             'i' => &mut namespaces.ipc,
+            'w' => &mut watch,
             _ => &mut namespaces.uts,
         };
         *slot = Some(next()?);
@@ -75,6 +77,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         lock,
         namespaces,
         held,
+        guard: engine.guard(&id, watch),
         remover: (file, remover),
     })?;
     let pod = ended.config.clone();

@@ -86,12 +86,12 @@ impl Engine {
         let entry = supervisors_entry()?;
         let mut descriptors = vec![null.as_fd(), null.as_fd(), null.as_fd()];
         descriptors.extend([file.as_fd(), lock.as_fd(), listener.as_fd(), theirs.as_fd()]);
-        let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts];
+        let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts, &sandbox.watch];
         descriptors.extend(held.iter().copied().flatten().map(AsFd::as_fd));
         descriptors.extend(reservations.iter().map(AsFd::as_fd));
         descriptors.extend(sandbox.lingering.iter().map(AsFd::as_fd));
         let mut kinds = String::new();
-        for (held, kind) in held.into_iter().zip(["n", "i", "u"]) {
+        for (held, kind) in held.into_iter().zip(["n", "i", "u", "w"]) {
             kinds.push_str(if held.is_some() { kind } else { "" });
         }
         let text = |text: &[u8]| {

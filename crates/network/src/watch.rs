@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use netlink_packet_core::NetlinkBuffer;
@@ -47,7 +47,7 @@ const AT_ONCE: u32 = 256;
 /// the most. What overflows the socket meanwhile costs nothing, and counts as a removal.
 #[derive(Debug)]
 pub struct Watch {
-    socket: Socket,
+    socket: OwnedFd,
     buffer: Vec<u8>,
     /// Our own programs' names begin so.
     own: &'static [u8],
@@ -72,15 +72,27 @@ impl Watch {
         const CALL: &str = "subscribe to nftables' notifications";
         let socket = Socket::netfilter().and_then(|mut socket| {
             socket.subscribe(GROUP)?;
-            Ok(socket)
+            socket.duplicate()
         });
         let socket = socket.map_err(|error| {
             let is_missing = error.raw_os_error() == Some(Errno::PROTONOSUPPORT.raw_os_error());
             let error = Error::system(CALL, error);
             if is_missing { error.with_kind(ErrorKind::NoNftables) } else { error }
         })?;
+        Ok(Self::from_socket(socket, own))
+    }
+
+    /// One that another process opened; what happened since then is not lost.
+    #[must_use]
+    pub fn from_socket(socket: OwnedFd, own: &'static str) -> Self {
         let buffer = vec![0; RECEIVE];
-        Ok(Self { socket, buffer, own: own.as_bytes(), removed: Removed::Nothing })
+        Self { socket, buffer, own: own.as_bytes(), removed: Removed::Nothing }
+    }
+
+    /// The socket, for [`from_socket`](Self::from_socket) in another process.
+    #[must_use]
+    pub fn into_socket(self) -> OwnedFd {
+        self.socket
     }
 
     /// Reads what there is, without waiting: whether somebody else removed our table, or anything of it, since the

@@ -28,6 +28,8 @@ pub(crate) enum Token {
     Starting(Serial),
     /// A process that is not a child of ours.
     Adopted(Serial),
+    /// What is looked after for the caller.
+    Guard,
 }
 
 /// An epoll instance.
@@ -46,6 +48,7 @@ impl Token {
             Self::Stream(serial) => (3, serial),
             Self::Starting(serial) => (4, serial),
             Self::Adopted(serial) => (5, serial),
+            Self::Guard => (6, 0),
         };
         EventData::new_u64((kind << 32) | u64::from(serial))
     }
@@ -58,7 +61,8 @@ impl Token {
             2 => Self::Client(serial),
             3 => Self::Stream(serial),
             4 => Self::Starting(serial),
-            _ => Self::Adopted(serial),
+            5 => Self::Adopted(serial),
+            _ => Self::Guard,
         }
     }
 }

@@ -13,6 +13,7 @@ use sandbar_spec::{ContainerId, PodConfig, PodStatus};
 use sandbar_sys::{During, Program, SignalFd};
 
 use crate::exec::Exec;
+use crate::guard::{Guard, Guarding};
 use crate::member::Member;
 use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Poll, Serial, Token};
@@ -23,7 +24,6 @@ use crate::{Error, cgroups, shared_memory};
 const TIDY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a supervisor is given at its birth.
-#[derive(Debug)]
 pub struct Given {
     /// The pod's directory.
     pub directory: PodDirectory,
@@ -37,6 +37,8 @@ pub struct Given {
     pub namespaces: SandboxNamespaces,
     /// What is to stay open as long as the pod lives: what keeps its host ports from others.
     pub held: Vec<OwnedFd>,
+    /// What is looked after while the pod lives.
+    pub guard: Option<Box<dyn Guard>>,
     /// The program, and its arguments before a container's id, that removes a container which is to be
     /// removed when it has ended while others of its pod go on.
     pub remover: (OwnedFd, Vec<CString>),
@@ -58,6 +60,7 @@ pub(crate) struct Supervisor {
     pub(crate) stopping: Option<Vec<Serial>>,
     /// Containers that have ended and are to be removed.
     pub(crate) removals: Vec<ContainerId>,
+    guarding: Option<Guarding>,
     signals: SignalFd,
     remover: (OwnedFd, Vec<CString>),
 }
@@ -104,6 +107,7 @@ pub fn run(given: Given) -> Result<Ended, Error> {
         clients: BTreeMap::new(),
         stopping: None,
         removals: Vec::new(),
+        guarding: given.guard.map(Guarding::new),
         signals,
         remover: given.remover,
     };
@@ -147,7 +151,8 @@ impl Supervisor {
             }
             let deadline = self.members.values().filter_map(Member::deadline).min();
             let deadline = if active { deadline } else { Some(patience) };
-            for token in self.poll.wait(deadline.into_iter().chain(tidy).min())? {
+            let due = self.guarding.as_ref().and_then(Guarding::due);
+            for token in self.poll.wait(deadline.into_iter().chain(tidy).chain(due).min())? {
                 self.serve(token, &mut patience);
                 if !matches!(token, Token::Stream(_)) {
                     tidy = Some(Instant::now() + TIDY_AFTER);
@@ -157,6 +162,9 @@ impl Supervisor {
             if tidy.take_if(|tidy| *tidy <= now).is_some() {
                 sandbar_sys::trim_heap();
                 sandbar_sys::release_program();
+            }
+            if let Some(guarding) = &mut self.guarding {
+                guarding.attend(&self.poll, now)?;
             }
             self.kill_what_is_due(now);
             self.restart_what_is_due(now);
@@ -178,6 +186,11 @@ impl Supervisor {
             Token::Stream(serial) => self.read_stream(serial),
             Token::Starting(serial) => self.read_starting(serial),
             Token::Adopted(serial) => self.adopted_ended(serial),
+            Token::Guard => {
+                if let Some(guarding) = &mut self.guarding {
+                    guarding.told(&self.poll, Instant::now());
+                }
+            }
         }
     }
 

@@ -1,0 +1,59 @@
+//! What is looked after beside the pod's processes, of which only the caller knows what it is.
+
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::poll::{Poll, Token};
+
+/// How long what happens is left to gather before it is looked at: others may do much in a row, and every supervisor
+/// of the machine may be told of it.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Something of the caller's that is to be kept as it is while the pod lives.
+pub trait Guard {
+    /// Readable when there may be something to do.
+    fn as_fd(&self) -> BorrowedFd<'_>;
+
+    /// Looks, and does it. `false`: it could not be done, and is to be tried again.
+    fn attend(&mut self) -> bool;
+}
+
+/// A guard, and when it is due.
+pub(crate) struct Guarding {
+    guard: Box<dyn Guard>,
+    due: Option<Instant>,
+}
+
+impl Guarding {
+    /// Begins with a look, for it may have begun late.
+    pub(crate) fn new(guard: Box<dyn Guard>) -> Self {
+        Self { guard, due: Some(Instant::now() + GATHER) }
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// There is something to look at, before long.
+    pub(crate) fn told(&mut self, poll: &Poll, now: Instant) {
+        poll.forget(self.guard.as_fd());
+        self.due = Some(now + GATHER);
+    }
+
+    /// Looks, if it is time for that.
+    pub(crate) fn attend(&mut self, poll: &Poll, now: Instant) -> Result<(), Error> {
+        if self.due.take_if(|due| *due <= now).is_none() {
+            return Ok(());
+        }
+        if self.guard.attend() {
+            poll.watch(self.guard.as_fd(), Token::Guard)
+        } else {
+            self.due = Some(now + AGAIN);
+            Ok(())
+        }
+    }
+}
