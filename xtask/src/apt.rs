@@ -35,6 +35,8 @@ impl Package {
     pub(crate) const NETAVARK: Self = Self { name: "netavark", program: "netavark" };
     pub(crate) const AARDVARK: Self = Self { name: "aardvark-dns", program: "aardvark-dns" };
     pub(crate) const CATATONIT: Self = Self { name: "catatonit", program: "catatonit" };
+    pub(crate) const IPERF: Self = Self { name: "iperf3", program: "iperf3" };
+    pub(crate) const WRK: Self = Self { name: "wrk", program: "wrk" };
     pub(crate) const SYSTEMD: Self = Self { name: "systemd", program: "systemd" };
     pub(crate) const DBUS: Self = Self { name: "dbus", program: "dbus-daemon" };
     pub(crate) const IPTABLES: Self = Self { name: "iptables", program: "iptables" };

@@ -1,11 +1,12 @@
-//! `cargo xtask bench`: how long and how large, beside Podman (`--runtime`: crun and runc) on the same machine in the
-//! same run.
+//! `cargo xtask bench`: how long and how large, beside Podman on the same machine in the same run. `--network` measures
+//! the network instead, beside Podman's; `--runtime` the OCI runtime, beside crun and runc.
 //!
 //! Everything runs in a node of its own. A measured command is timed from before it is spawned until it has been
 //! waited for; Sandbar's and Podman's take turns. Nothing fails for being slow: the table says what missed.
 
 mod measure;
 mod memory;
+mod network;
 mod peers;
 mod report;
 mod row;
@@ -23,6 +24,7 @@ use crate::rootfs::Rootfs;
 use crate::{build, node};
 use peers::Peer;
 use report::Report;
+use serde_json::Value;
 
 /// Tells the process that is in the node where `sandbar` is.
 const INSIDE: &str = "XTASK_BENCH_SANDBAR";
@@ -43,19 +45,41 @@ const PODMAN: [Package; 6] = [
     Package::IPTABLES,
 ];
 
+/// What traffic is made with.
+const TRAFFIC: [Package; 4] = [Package::IPERF, Package::WRK, Package::NGINX, Package::IPROUTE];
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Pods,
+    Network,
+    Runtime,
+}
+
+impl Subject {
+    /// The option that asks for it.
+    fn option(self) -> Option<&'static str> {
+        match self {
+            Self::Pods => None,
+            Self::Network => Some("--network"),
+            Self::Runtime => Some("--runtime"),
+        }
+    }
+}
+
 /// How it was asked for.
 #[derive(Debug)]
 pub(crate) struct Options {
     runs: usize,
     json: PathBuf,
     podman: bool,
-    runtime: bool,
+    subject: Subject,
 }
 
 impl Options {
     pub(crate) fn parse(mut parser: Parser) -> Result<Self> {
         let json = build::workspace().join("target/bench.json");
-        let mut options = Self { runs: 50, json, podman: true, runtime: false };
+        let mut options = Self { runs: 50, json, podman: true, subject: Subject::Pods };
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("runs") => options.runs = parser.value()?.parse()?,
@@ -63,11 +87,12 @@ impl Options {
                     options.json = std::path::absolute(PathBuf::from(parser.value()?))?;
                 }
                 Arg::Long("no-podman") => options.podman = false,
-                Arg::Long("runtime") => options.runtime = true,
+                Arg::Long("runtime") => options.subject = Subject::Runtime,
+                Arg::Long("network") => options.subject = Subject::Network,
                 other => return Err(other.unexpected().into()),
             }
         }
-        if options.runtime && !options.podman {
+        if options.subject == Subject::Runtime && !options.podman {
             bail!("--no-podman has no meaning with --runtime, which measures no Podman");
         }
         if options.runs == 0 {
@@ -89,11 +114,14 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 fn enter(options: &Options) -> Result<ExitCode> {
     apt::install(&[Package::BUSYBOX])?;
     // Without Podman there is less to see, and nothing wrong.
-    let peers: &[Package] = match (options.runtime, options.podman) {
-        (true, _) => &[Package::CRUN, Package::RUNC],
-        (false, true) => &PODMAN,
-        (false, false) => &[],
+    let peers: &[Package] = match (options.subject, options.podman) {
+        (Subject::Runtime, _) => &[Package::CRUN, Package::RUNC],
+        (_, true) => &PODMAN,
+        (_, false) => &[],
     };
+    if options.subject == Subject::Network {
+        apt::install(&TRAFFIC)?;
+    }
     if let Err(error) = apt::install(peers) {
         println!("note: {error:#}");
     }
@@ -103,7 +131,7 @@ fn enter(options: &Options) -> Result<ExitCode> {
     words.extend(["--runs".into(), options.runs.to_string().into()]);
     words.extend(["--json".into(), options.json.clone().into()]);
     words.extend((!options.podman).then(|| "--no-podman".into()));
-    words.extend(options.runtime.then(|| "--runtime".into()));
+    words.extend(options.subject.option().map(Into::into));
     let status = node::command(&words)?.env(INSIDE, sandbar).status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -116,7 +144,7 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
     let archive = scratch.path().join("busybox.tar");
     let rootfs = Rootfs::new()?;
     rootfs.busybox()?;
-    if options.runtime {
+    if options.subject == Subject::Runtime {
         return runtimes(options, sandbar, scratch.path(), rootfs.path());
     }
     rootfs.archive(&archive)?;
@@ -131,6 +159,10 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
         }
     }
     let peers: Vec<&Peer> = [Some(&sandbar), podman.as_ref()].into_iter().flatten().collect();
+    if options.subject == Subject::Network {
+        notes.iter().for_each(|note| println!("note: {note}"));
+        return network(options, &peers, scratch.path());
+    }
     let mut rows = Vec::new();
     for case in measure::CASES {
         println!("measuring {}", case.what);
@@ -147,14 +179,26 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Measures the network.
+fn network(options: &Options, peers: &[&Peer], scratch: &Path) -> Result<ExitCode> {
+    let comparison = network::measure(scratch, peers, options.runs)?;
+    println!("\n{comparison}");
+    write(options, &comparison.json())?;
+    Ok(if comparison.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn write(options: &Options, json: &Value) -> Result<()> {
+    std::fs::write(&options.json, format!("{json:#}\n"))
+        .with_context(|| format!("can't write {}", options.json.display()))?;
+    println!("The same as JSON: {}", options.json.display());
+    Ok(())
+}
+
 /// Measures OCI runtimes.
 fn runtimes(options: &Options, sandbar: &Path, scratch: &Path, rootfs: &Path) -> Result<ExitCode> {
     let comparison = runtimes::measure(sandbar, scratch, rootfs, options.runs, WARM_UP)?;
     println!("\n{comparison}");
-    let json = format!("{:#}\n", comparison.json());
-    std::fs::write(&options.json, json)
-        .with_context(|| format!("can't write {}", options.json.display()))?;
-    println!("The same as JSON: {}", options.json.display());
+    write(options, &comparison.json())?;
     Ok(if comparison.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -100,10 +100,15 @@ impl Peer {
         Ok(())
     }
 
+    /// What it answers, in JSON.
+    pub(crate) fn tells(&self, words: &[&str]) -> Result<Value> {
+        let told = shell::output(&mut self.command(words))?;
+        serde_json::from_str(&told).with_context(|| format!("{} wrote no JSON", words.join(" ")))
+    }
+
     /// What it tells of all its containers.
     pub(crate) fn containers(&self) -> Result<Vec<Value>> {
-        let list = shell::output(&mut self.command(&["ps", "--all", "--format", "json"]))?;
-        match serde_json::from_str(&list).context("ps wrote no JSON")? {
+        match self.tells(&["ps", "--all", "--format", "json"])? {
             Value::Array(list) => Ok(list),
             _ => bail!("ps wrote no list"),
         }
