@@ -41,8 +41,8 @@ impl fmt::Display for Protocol {
 /// A port of the host and where in the pod it leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PublishedPort {
-    /// The one address of the host to publish at; `None`: at all of them, of each version of IP that the pod has an
-    /// address of.
+    /// The one address of the host to publish at; `0.0.0.0` and `::`: all those of one version of IP; `None`: all of
+    /// them, of each version that the pod has an address of.
     pub host_ip: Option<IpAddr>,
     /// The host's port.
     pub host_port: NonZeroU16,

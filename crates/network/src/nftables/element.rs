@@ -1,6 +1,6 @@
 //! Elements of the table's sets and maps.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use netlink_packet_netfilter::nftables::{
     DataAttribute, ListAttribute, NfTablesMessage, SetElementAttribute, SetElementFlags,
@@ -72,10 +72,13 @@ impl Element {
         let v6 = to.v6.map(|address| leads_to(address.into()));
         let maps = match port.host_ip {
             None => vec![(Map::Published, v4), (Map::Published6, v6)],
+            Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) => vec![(Map::Published, v4)],
             Some(IpAddr::V4(_)) => vec![(Map::PublishedAt, v4)],
+            Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) => vec![(Map::Published6, v6)],
             Some(IpAddr::V6(_)) => vec![(Map::PublishedAt6, v6)],
         };
-        let key = [port.host_ip.map(octets).unwrap_or_default(), transport].concat();
+        let one = port.host_ip.filter(|ip| !ip.is_unspecified());
+        let key = [one.map(octets).unwrap_or_default(), transport].concat();
         maps.into_iter()
             .filter_map(|(map, to)| Some((Self { map, key: key.clone() }, to?)))
             .collect()
