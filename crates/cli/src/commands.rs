@@ -13,6 +13,7 @@ mod kill;
 mod load;
 mod logs;
 mod pod;
+mod port;
 mod ps;
 mod rm;
 mod rmi;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Ps(ps::Ps),
     Inspect(inspect::Inspect),
     Pod(pod::Pod),
+    Port(port::Port),
     Load(load::Load),
     Import(import::Import),
     Images(images::Images),
@@ -78,6 +80,7 @@ impl Command {
             Self::Ps(command) => command.execute(context),
             Self::Inspect(command) => command.execute(context),
             Self::Pod(command) => command.execute(context),
+            Self::Port(command) => command.execute(context),
             Self::Load(command) => command.execute(context),
             Self::Import(command) => command.execute(context),
             Self::Images(command) => command.execute(context),

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sandbar_engine::Container;
-use sandbar_spec::{ContainerState, ContainerStatus, ExitCode};
+use sandbar_spec::{ContainerState, ContainerStatus, ExitCode, ExposedPort, PortRequest};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -123,7 +123,14 @@ pub(crate) fn ports(container: &Container) -> String {
     if container.status.state != ContainerState::Running || !container.config.shares_pod_network() {
         return String::new();
     }
-    container.pod.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    let published = &container.pod.ports;
+    let shown = published.iter().flat_map(|port| port.addresses(false).map(|ip| port.at(ip)));
+    // As Docker has it: what is exposed, but not published, is shown without a host's port.
+    let is_published = |exposed: &ExposedPort| {
+        published.iter().any(|port| PortRequest::at_random(*exposed).part_of(port).is_some())
+    };
+    let exposed = container.config.exposed.iter().filter(|port| !is_published(port));
+    shown.chain(exposed.map(ToString::to_string)).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! engine's own: relative paths, the caller's variables and files are looked up there, through [`Surroundings`].
 
 mod container;
+mod exposing;
 mod life;
 mod namespaces;
 mod process;
@@ -12,6 +13,7 @@ mod storage;
 mod surroundings;
 
 pub(crate) use container::ContainerArguments;
+pub(crate) use exposing::Exposing;
 pub(crate) use life::Life;
 pub(crate) use namespaces::Joining;
 pub(crate) use process::{Process, environment, working_directory};

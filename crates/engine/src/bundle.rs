@@ -9,7 +9,7 @@ use oci_spec::runtime::{
 };
 use sandbar_image::Config;
 use sandbar_spec::layout::PodDirectory;
-use sandbar_spec::{NamespaceMode, Namespaces, PodConfig};
+use sandbar_spec::{ExposedPort, NamespaceMode, Namespaces, PodConfig};
 
 use crate::error::{Error, Kind};
 use crate::options::{ContainerOptions, Ulimit};
@@ -44,6 +44,7 @@ pub(crate) struct ImageDefaults {
     working_directory: Option<PathBuf>,
     user: Option<String>,
     pub(crate) stop_signal: Option<String>,
+    exposed: Vec<String>,
 }
 
 impl ImageDefaults {
@@ -56,7 +57,18 @@ impl ImageDefaults {
             working_directory: config.working_dir().as_ref().map(PathBuf::from),
             user: config.user().clone(),
             stop_signal: config.stop_signal().clone(),
+            exposed: config.exposed_ports().clone().unwrap_or_default(),
         }
+    }
+
+    /// The ports that the image names, and those that the container names beside.
+    pub(crate) fn exposed(&self, options: &ContainerOptions) -> Result<Vec<ExposedPort>, Error> {
+        let image = self.exposed.iter().map(|port| port.parse::<ExposedPort>());
+        let mut ports: Vec<ExposedPort> = image.collect::<Result<_, _>>()?;
+        ports.extend(&options.exposed);
+        ports.sort();
+        ports.dedup();
+        Ok(ports)
     }
 
     /// What the container runs: its own entry point and command before the image's. An entry point of its

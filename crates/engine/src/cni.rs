@@ -76,7 +76,7 @@ impl Engine {
         self.disconnect_by_cni(&pod.id, None)?;
         let configuration = Configuration::find(&network.configurations, Some(&network.name))?;
         let mut attachment = Attachment::new(pod.id.as_str(), IN_POD, path_of(netns))?;
-        attachment.runtime.port_mappings = pod.ports.iter().map(published).collect();
+        attachment.runtime.port_mappings = pod.ports.iter().flat_map(published).collect();
         let client = Client::new(network.plugins.clone(), self.roots.cni())?;
         let added = client.add(&configuration, &attachment)?;
         let address = address(&added);
@@ -159,14 +159,17 @@ fn address(added: &CniResult) -> Option<Address> {
     })
 }
 
-fn published(port: &sandbar_spec::PortMapping) -> PortMapping {
-    PortMapping {
-        host_ip: port.host_ip.map(IpAddr::from),
-        host_port: port.host_port.get(),
-        container_port: port.container_port.get(),
-        transport: match port.protocol {
-            Protocol::Tcp => Transport::Tcp,
-            Protocol::Udp => Transport::Udp,
-        },
-    }
+fn published(port: &sandbar_spec::PortMapping) -> impl Iterator<Item = PortMapping> + use<> {
+    let host_ip = port.host_ip;
+    let transport = match port.protocol {
+        Protocol::Tcp => Transport::Tcp,
+        Protocol::Udp => Transport::Udp,
+        Protocol::Sctp => Transport::Sctp,
+    };
+    port.pairs().map(move |(host_port, container_port)| PortMapping {
+        host_ip,
+        host_port: host_port.get(),
+        container_port: container_port.get(),
+        transport,
+    })
 }

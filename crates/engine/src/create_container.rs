@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use oci_spec::runtime::Spec;
 use sandbar_spec::{
     ContainerConfig, ContainerId, ContainerName, ContainerStatus, Limits, NamespaceMode,
-    Namespaces, NetworkMode, PodConfig, PodId, RestartPolicy, Rootfs, SignalNumber,
+    Namespaces, NetworkMode, PodConfig, PodId, PortRequest, RestartPolicy, Rootfs, SignalNumber,
 };
 use sandbar_supervisor::replace_record;
 
@@ -92,9 +92,18 @@ impl Engine {
             let names = self.roots.container_names();
             names::claim(&names, "container", name.as_str(), directory.path())?;
         }
+        if options.publish_all {
+            // What is published already, as one asked for it, is not published once more.
+            for exposed in material.defaults.exposed(options)? {
+                if !pod_options.ports.iter().any(|port| port.container.overlaps(&exposed)) {
+                    pod_options.ports.push(PortRequest::at_random(exposed));
+                }
+            }
+        }
+        let ports = pod_options.ports.clone();
         let mut pod = configuration(pod_id, pod_name, pod_options, pause, true)?;
         pod.cni = self.cni_network(&pod)?;
-        self.make_pod(&pod)?;
+        let pod = self.make_pod(pod, &ports)?;
         let made = self.make_container(options, placed, material, &pod, (id, name));
         if made.is_err() {
             self.unmake_pod(&pod);
@@ -152,6 +161,7 @@ impl Engine {
             stop_signal,
             stop_timeout: options.stop_timeout,
             limits: options.limits,
+            exposed: material.defaults.exposed(options)?,
             auto_remove: options.auto_remove,
             labels: options.labels.clone(),
             log_path: storage.join("ctr.log"),
@@ -194,6 +204,7 @@ impl Engine {
             stop_signal: SignalNumber::TERM,
             stop_timeout: 10,
             limits: Limits::default(),
+            exposed: Vec::new(),
             auto_remove: false,
             labels: std::collections::BTreeMap::new(),
             log_path: storage.join("ctr.log"),
@@ -301,7 +312,7 @@ fn check(options: &ContainerOptions) -> Result<(), Error> {
                 matches!(sharing, Sharing::Container(_) | Sharing::Pod(_))
             },
         );
-    if joins && !options.own_pod.ports.is_empty() {
+    if joins && (!options.own_pod.ports.is_empty() || options.publish_all) {
         return wrong("ports are published by the pod: give -p where the pod is made");
     }
     if joins && (options.own_pod.hostname.is_some() || !options.own_pod.hosts.is_empty()) {

@@ -1,13 +1,14 @@
-//! Making pods: a directory first, then what it names.
+//! Making pods: ports that are free, a directory, then what it names.
 
 use jiff::Timestamp;
-use sandbar_spec::{ContainerId, NetworkMode, PodConfig, PodId, PodName};
+use sandbar_spec::{ContainerId, NetworkMode, PodConfig, PodId, PodName, PortRequest};
 use sandbar_supervisor::replace_record;
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::options::PodOptions;
 use crate::pod::Pod;
+use crate::ports::{Chosen, check_requests};
 use crate::{directories, etc, names};
 
 /// The longest host name that the kernel takes.
@@ -27,10 +28,11 @@ impl Engine {
             None => names::made_up(&random).parse()?,
         };
         let pause = ContainerId::from_random(names::random()?);
-        let mut config =
-            configuration(PodId::from_random(random), name, options, Some(pause), false)?;
+        let ports = options.ports.clone();
+        let id = PodId::from_random(random);
+        let mut config = configuration(id, name, options, Some(pause), false)?;
         config.cni = self.cni_network(&config)?;
-        self.make_pod(&config)?;
+        let config = self.make_pod(config, &ports)?;
         let made = self.make_pause(&config).and_then(|()| self.pod(config.id.as_str()));
         if made.is_err() {
             self.unmake_pod(&config);
@@ -38,26 +40,39 @@ impl Engine {
         made
     }
 
-    /// Makes the pod `config` and all that it has of its own. What was made goes again on failure.
-    pub(crate) fn make_pod(&self, config: &PodConfig) -> Result<(), Error> {
+    /// Makes the pod `config` and all that it has of its own, with ports of the host as they are asked for. What was
+    /// made goes again on failure.
+    pub(crate) fn make_pod(
+        &self,
+        mut config: PodConfig,
+        ports: &[PortRequest],
+    ) -> Result<PodConfig, Error> {
         let directory = self.roots.pod(&config.id);
-        directories::make(directory.path())?;
-        let made = self.fill_pod(config);
-        if made.is_err() {
-            self.unmake_pod(config);
+        let names = self.roots.pod_names();
+        if names::owner_of(&names, config.name.as_str()).is_some() {
+            // Told before the ports that its owner may have as well.
+            names::claim(&names, "pod", config.name.as_str(), directory.path())?;
         }
-        made
+        // Taken until they are on record: a port that another has is told now, not when the pod starts, and no two
+        // pods choose one random port.
+        let Chosen { ports, sockets } = self.choose_ports(ports)?;
+        config.ports = ports;
+        directories::make(directory.path())?;
+        let made = replace_record(&directory.config(), &config).map_err(Error::from);
+        drop(sockets);
+        let made = made.and_then(|()| self.fill_pod(&config));
+        if made.is_err() {
+            self.unmake_pod(&config);
+        }
+        made.map(|()| config)
     }
 
     fn fill_pod(&self, config: &PodConfig) -> Result<(), Error> {
         let directory = self.roots.pod(&config.id);
-        replace_record(&directory.config(), config)?;
         let names = self.roots.pod_names();
         names::claim(&names, "pod", config.name.as_str(), directory.path())?.keep();
         directories::make(&directory.containers())?;
         directories::make(&directory.shared_memory())?;
-        // Taken for a moment: a port that another has is told now, not when the pod starts.
-        drop(self.reserve_ports(config)?);
         let address = self.lease(config)?;
         etc::write(&directory, config, address.map(|address| address.ip))
     }
@@ -72,7 +87,7 @@ impl Engine {
     }
 }
 
-/// The configuration of a new pod, checked.
+/// The configuration of a new pod, checked; its ports are chosen when it is made.
 pub(crate) fn configuration(
     id: PodId,
     name: PodName,
@@ -86,19 +101,7 @@ pub(crate) fn configuration(
         let message = format!("ports can't be published with --network {mode}");
         return Err(Error::new(Kind::Invalid, message));
     }
-    for (index, port) in ports.iter().enumerate() {
-        let same = |other: &&sandbar_spec::PortMapping| {
-            other.host_port == port.host_port
-                && other.protocol == port.protocol
-                && (other.host_ip == port.host_ip
-                    || other.host_ip.is_none()
-                    || port.host_ip.is_none())
-        };
-        if let Some(other) = ports.iter().take(index).find(same) {
-            let message = format!("ports {other} and {port} are the same port of the host");
-            return Err(Error::new(Kind::Invalid, message));
-        }
-    }
+    check_requests(&ports, &[])?;
     let hostname = match hostname {
         Some(name) => check_hostname(name)?,
         None => name.as_str().chars().take(LONGEST_HOSTNAME).collect(),
@@ -114,7 +117,7 @@ pub(crate) fn configuration(
         shared,
         network,
         cni: None,
-        ports,
+        ports: Vec::new(),
         hosts,
         dns,
         pause,

@@ -121,6 +121,7 @@ impl From<sandbar_network::Error> for Error {
         use sandbar_network::ErrorKind;
         let kind = match error.kind() {
             ErrorKind::PortTaken => Kind::PortTaken,
+            ErrorKind::NotLocal => Kind::Invalid,
             _ => Kind::NoNetwork,
         };
         Self::new(kind, chain(&error))

@@ -16,10 +16,12 @@
 
 mod bundle;
 mod capabilities;
+mod change_ports;
 mod cni;
 mod container;
 mod create_container;
 mod create_pod;
+mod descriptors;
 mod directories;
 mod engine;
 mod error;
@@ -34,6 +36,8 @@ mod network;
 mod options;
 mod pause_image;
 mod pod;
+mod port_owner;
+mod ports;
 mod remove;
 mod resolver;
 mod roots;

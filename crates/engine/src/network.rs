@@ -1,11 +1,8 @@
 //! A pod's address and ports: what the engine asks of the network.
 
-use std::net::IpAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use sandbar_network::{
-    Attachment, Bridge, InterfaceName, Leases, Lingering, Protocol, PublishedPort, Reach,
-};
+use sandbar_network::{Attachment, Bridge, InterfaceName, Leases, Lingering, PublishedPort};
 use sandbar_spec::{Address, NetworkMode, PodConfig, PodId, PortMapping};
 use sandbar_supervisor::{read_record, replace_record};
 
@@ -13,6 +10,7 @@ use crate::container::Container;
 use crate::directories;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
+use crate::ports::published;
 use crate::roots::Roots;
 
 impl Engine {
@@ -47,37 +45,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the host's ports of a pod, so that no other program can; held by the descriptors.
-    pub(crate) fn reserve_ports(&self, pod: &PodConfig) -> Result<Vec<OwnedFd>, Error> {
-        pod.ports.iter().filter_map(|port| self.reserve_port(port).transpose()).collect()
-    }
-
-    fn reserve_port(&self, port: &PortMapping) -> Result<Option<OwnedFd>, Error> {
-        sandbar_network::reserve(&published(port), Reach::Ipv4).map_err(|error| {
-            let error = Error::from(error);
-            match self.owner_of_port(port).filter(|_| error.kind() == Kind::PortTaken) {
-                Some(owner) => {
-                    let port = published(port);
-                    Error::new(
-                        Kind::PortTaken,
-                        format!("port {port} is published by pod '{owner}'"),
-                    )
-                }
-                None => error,
-            }
-        })
-    }
-
-    /// The name of the pod that publishes a port of the host.
-    fn owner_of_port(&self, port: &PortMapping) -> Option<String> {
-        let pods = self.pods().ok()?;
-        let owner = pods.into_iter().find(|pod| {
-            pod.config.ports.iter().any(|other| is_same(port, other))
-                && pod.containers.iter().any(Container::is_active)
-        });
-        owner.map(|pod| pod.config.name.to_string())
-    }
-
     /// Connects a pod's network namespace to the bridge and publishes its ports. What it returns is for the
     /// pod's supervisor to close, which has time.
     pub(crate) fn connect(
@@ -105,34 +72,46 @@ impl Engine {
             sandbar_network::detach(&attachment.host_interface)?;
             sandbar_network::attach(&bridge, netns, &attachment)
         })?;
-        if pod.ports.is_empty() {
-            return Ok(sockets(lingering));
+        // Of a pod of which everything was killed while its ports were changed.
+        if self.roots.pod(&pod.id).port_change().exists() {
+            lingering.push(self.unpublish_all(&pod.id)?);
         }
-        let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();
-        let published = sandbar_network::publish(address.ip, &ports).or_else(|error| {
-            let error = Error::from(error);
+        let published = self.publish(pod, &pod.ports).or_else(|error| {
             if error.kind() != Kind::PortTaken {
                 return Err(error);
             }
             self.take_back_ports_of_the_dead(pod)?;
-            Ok(sandbar_network::publish(address.ip, &ports)?)
+            self.publish(pod, &pod.ports)
         })?;
         lingering.push(published);
         Ok(sockets(lingering))
+    }
+
+    /// Publishes ports of a pod: all of them, or none.
+    pub(crate) fn publish(
+        &self,
+        pod: &PodConfig,
+        ports: &[PortMapping],
+    ) -> Result<Lingering, Error> {
+        let Some(address) = self.address_of(&pod.id)?.filter(|_| !ports.is_empty()) else {
+            return Ok(Lingering::default());
+        };
+        let ports: Vec<PublishedPort> = ports.iter().flat_map(published).collect();
+        Ok(sandbar_network::publish(address.ip, &ports)?)
     }
 
     /// Takes back the ports of `pod` that are still published for pods which were killed together with their
     /// supervisors. One that lives without its supervisor keeps them.
     fn take_back_ports_of_the_dead(&self, pod: &PodConfig) -> Result<(), Error> {
         for other in self.pods()? {
-            let shares = |port: &&PortMapping| pod.ports.iter().any(|own| is_same(own, port));
+            let shares = |port: &&PortMapping| pod.ports.iter().any(|own| own.overlaps(port));
             let Some(port) = other.config.ports.iter().find(shares) else { continue };
             if other.config.id != pod.id && other.containers.iter().any(Container::is_running) {
-                let (port, owner) = (published(port), &other.config.name);
+                let owner = &other.config.name;
                 let message = format!("port {port} is published by pod '{owner}'");
                 return Err(Error::new(Kind::PortTaken, message));
             }
-            self.unpublish(&other.config)?;
+            self.unpublish_all(&other.config.id)?;
         }
         Ok(())
     }
@@ -141,7 +120,7 @@ impl Engine {
     pub(crate) fn put_back(&self, pod: &PodId) -> Result<(), Error> {
         let config: Option<PodConfig> = read_record(&self.roots.pod(pod).config())?;
         let Some((config, address)) = config.zip(self.address_of(pod)?) else { return Ok(()) };
-        let ports: Vec<PublishedPort> = config.ports.iter().map(published).collect();
+        let ports: Vec<PublishedPort> = config.ports.iter().flat_map(published).collect();
         let _closed = sandbar_network::put_back(&[Bridge::default()], address.ip, &ports)?;
         Ok(())
     }
@@ -156,14 +135,12 @@ impl Engine {
         self.detach(pod)
     }
 
-    /// Takes back the ports that `pod` publishes.
-    pub(crate) fn unpublish(&self, pod: &PodConfig) -> Result<Lingering, Error> {
-        let Some(address) =
-            self.address_of(&pod.id)?.filter(|_| !pod.ports.is_empty() && pod.cni.is_none())
-        else {
+    /// Takes back ports of a pod, those of them that are published.
+    pub(crate) fn unpublish(&self, pod: &PodId, ports: &[PortMapping]) -> Result<Lingering, Error> {
+        let Some(address) = self.address_of(pod)?.filter(|_| !ports.is_empty()) else {
             return Ok(Lingering::default());
         };
-        let ports: Vec<PublishedPort> = pod.ports.iter().map(published).collect();
+        let ports: Vec<PublishedPort> = ports.iter().flat_map(published).collect();
         Ok(sandbar_network::unpublish(address.ip, &ports)?)
     }
 
@@ -177,23 +154,6 @@ impl Engine {
     }
 }
 
-/// Whether two ports are one port of the host, at one address or all.
-fn is_same(one: &PortMapping, other: &PortMapping) -> bool {
-    one.host_port == other.host_port && one.protocol == other.protocol
-}
-
 fn sockets(lingering: Vec<Lingering>) -> Vec<OwnedFd> {
     lingering.into_iter().filter_map(Lingering::into_socket).collect()
-}
-
-fn published(port: &PortMapping) -> PublishedPort {
-    PublishedPort {
-        host_ip: port.host_ip.map(IpAddr::V4),
-        host_port: port.host_port,
-        container_port: port.container_port,
-        protocol: match port.protocol {
-            sandbar_spec::Protocol::Tcp => Protocol::Tcp,
-            sandbar_spec::Protocol::Udp => Protocol::Udp,
-        },
-    }
 }

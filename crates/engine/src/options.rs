@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use sandbar_spec::{
-    ContainerName, Limits, NetworkMode, PodName, PortMapping, RestartPolicy, Shared, SignalNumber,
+    ContainerName, ExposedPort, Limits, NetworkMode, PodName, PortRequest, RestartPolicy, Shared,
+    SignalNumber,
 };
 
 /// What a new pod is asked to be.
@@ -20,7 +21,7 @@ pub struct PodOptions {
     /// Its sandbox's network.
     pub network: NetworkMode,
     /// Its published ports.
-    pub ports: Vec<PortMapping>,
+    pub ports: Vec<PortRequest>,
     /// What its containers find in `/etc/hosts` beside the usual.
     pub hosts: Vec<(String, IpAddr)>,
     /// Its name servers; the host's if none.
@@ -125,6 +126,10 @@ pub struct ContainerOptions {
     pub pid: Option<Sharing>,
     /// What the pod that is made for it is asked to be, where it joins none: network, ports, host name.
     pub own_pod: PodOptions,
+    /// Ports that it listens at beside those that the image names (`--expose`).
+    pub exposed: Vec<ExposedPort>,
+    /// Whether all ports that it and its image name are published, at random ports of the host.
+    pub publish_all: bool,
     /// Its volumes.
     pub volumes: Vec<Volume>,
     /// Whether its root filesystem can't be written.
@@ -177,6 +182,8 @@ impl ContainerOptions {
             uts: None,
             pid: None,
             own_pod: PodOptions::default(),
+            exposed: Vec::new(),
+            publish_all: false,
             volumes: Vec::new(),
             read_only: false,
             terminal: false,

@@ -171,7 +171,7 @@ impl Engine {
     ) -> (Result<bool, Error>, Lingering) {
         // Plugins that can't undo what they did keep no pod from going: their records stay.
         let _disconnected = self.disconnect_by_cni(&pod.id, netns);
-        match self.unpublish(pod) {
+        match self.unpublish_all(&pod.id) {
             Ok(lingering) => (self.remove_what_is_to_be(pod), lingering),
             Err(error) => (Err(error), Lingering::default()),
         }

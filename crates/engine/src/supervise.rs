@@ -10,6 +10,7 @@ use sandbar_spec::{NetworkMode, PodId};
 use sandbar_supervisor::{Given, SandboxNamespaces};
 use sandbar_sys::{During, take_inherited};
 
+use crate::descriptors;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::roots::Roots;
@@ -23,7 +24,7 @@ pub(crate) const NAME: &str = "sandbar-supervisor";
 /// What keeps the supervisor from beginning, or from cleaning up.
 pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error> {
     let arguments: Vec<OsString> = arguments.collect();
-    let [root, run_root, id, kinds, ports, lingering] = &arguments[..] else {
+    let [root, run_root, id, kinds, limit, lingering] = &arguments[..] else {
         return Err(Error::new(Kind::Invalid, "a supervisor is started by sandbar, never by hand"));
     };
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
@@ -50,9 +51,10 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     let mut some = |count: &OsString| -> Result<Vec<OwnedFd>, Error> {
         (0..text(count).parse().unwrap_or(0)).map(|_| next()).collect()
     };
-    let held = some(ports)?;
     // Open until the very end: closing them could make others wait (sandbar_network::Lingering).
     let _lingering = some(lingering)?;
+    // Each port that it is handed is one, and how many there will be nobody knows.
+    descriptors::raise()?;
     sandbar_sys::unblock_signals();
     // Its children hold copies of all it has until they execute, in namespaces that containers see: none of
     // those may look into them (CVE-2016-9962). Executing makes a process accessible again.
@@ -76,8 +78,8 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         first_client: Some(client),
         lock,
         namespaces,
-        held,
         guard: engine.guard(&id, watch),
+        descriptors: text(limit).parse().ok(),
         remover: (file, remover),
     })?;
     let pod = ended.config.clone();

@@ -13,12 +13,12 @@ use sandbar_spec::{ContainerState, PodConfig};
 use sandbar_supervisor::{Client, supervisors_cgroup};
 use sandbar_sys::{During, Program, own_program};
 
-use crate::directories;
+use crate::change_ports::hold;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::pod::Pod;
 use crate::sandbox::Sandbox;
-use crate::supervise;
+use crate::{descriptors, directories, supervise};
 
 /// How long a supervisor may take to end or to begin.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -34,7 +34,7 @@ impl Engine {
         match Pod::read(&directory)? {
             // One that was killed left something alive: another takes it over.
             Some(found) if has_life(&found) => {
-                self.start_supervisor(pod, &lock, &Sandbox::default()).map(Some)
+                self.start_supervisor(&found.config, &lock, &Sandbox::default()).map(Some)
             }
             _ => Ok(None),
         }
@@ -50,8 +50,10 @@ impl Engine {
         let Some(found) = Pod::read(&directory)? else {
             return Err(Error::new(Kind::NotFound, format!("pod '{}' is gone", pod.name)));
         };
-        let sandbox = if has_life(&found) { Sandbox::default() } else { self.make_sandbox(pod)? };
-        let started = self.start_supervisor(pod, &lock, &sandbox);
+        // As it is now: its ports may have changed while there was a supervisor.
+        let now = &found.config;
+        let sandbox = if has_life(&found) { Sandbox::default() } else { self.make_sandbox(now)? };
+        let started = self.start_supervisor(now, &lock, &sandbox);
         if started.is_err() && !has_life(&found) {
             let _disconnected = self.disconnect(&pod.id);
         }
@@ -67,10 +69,10 @@ impl Engine {
     ) -> Result<Client, Error> {
         let namespaces = &sandbox.namespaces;
         let adopts = namespaces.ipc.is_none();
-        let reservations = match self.reserve_ports(pod) {
-            // The pod's ports are translated all the same; only the hold on them is lost.
-            Err(_) if adopts => Vec::new(),
-            reserved => reserved?,
+        let reservations = match adopts {
+            // The pod's ports are translated all the same; only the hold on some of them may be lost.
+            true => self.reserve_what_is_free(&pod.ports),
+            false => self.reserve_ports(&pod.ports)?,
         };
         let listener = sandbar_supervisor::listen(&self.roots.pod(&pod.id).socket())?;
         let (ours, theirs) = rustix::net::socketpair(
@@ -84,16 +86,17 @@ impl Engine {
         let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .during("open", || "/dev/null".into())?;
         let entry = supervisors_entry()?;
-        let mut descriptors = vec![null.as_fd(), null.as_fd(), null.as_fd()];
-        descriptors.extend([file.as_fd(), lock.as_fd(), listener.as_fd(), theirs.as_fd()]);
+        let mut given = vec![null.as_fd(), null.as_fd(), null.as_fd()];
+        given.extend([file.as_fd(), lock.as_fd(), listener.as_fd(), theirs.as_fd()]);
         let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts, &sandbox.watch];
-        descriptors.extend(held.iter().copied().flatten().map(AsFd::as_fd));
-        descriptors.extend(reservations.iter().map(AsFd::as_fd));
-        descriptors.extend(sandbox.lingering.iter().map(AsFd::as_fd));
+        given.extend(held.iter().copied().flatten().map(AsFd::as_fd));
+        given.extend(sandbox.lingering.iter().map(AsFd::as_fd));
         let mut kinds = String::new();
         for (held, kind) in held.into_iter().zip(["n", "i", "u", "w"]) {
             kinds.push_str(if held.is_some() { kind } else { "" });
         }
+        let limit = descriptors::limit_for_others();
+        let descriptor_limit = limit.map(|limit| limit.to_string()).unwrap_or_default();
         let text = |text: &[u8]| {
             CString::new(text).map_err(|_nul| Error::new(Kind::Invalid, "a path holds a NUL byte"))
         };
@@ -105,11 +108,11 @@ impl Engine {
                 text(self.roots.run_root.as_os_str().as_bytes())?,
                 text(pod.id.as_str().as_bytes())?,
                 text(kinds.as_bytes())?,
-                text(reservations.len().to_string().as_bytes())?,
+                text(descriptor_limit.as_bytes())?,
                 text(sandbox.lingering.len().to_string().as_bytes())?,
             ],
             environment: Vec::new(),
-            descriptors,
+            descriptors: given,
             cgroup_tasks: entry
                 .iter()
                 .flat_map(|entry| entry.tasks.iter().map(AsFd::as_fd))
@@ -119,7 +122,14 @@ impl Engine {
                 .and_then(|entry| entry.clone_into.as_ref().map(AsFd::as_fd)),
         };
         program.start_detached().during("start", || "the pod's supervisor".into())?;
-        Ok(Client::from(ours))
+        let client = Client::from(ours);
+        // The supervisor's alone from here on: its end shall be seen.
+        drop(program);
+        drop((theirs, listener));
+        // Handed over one message after the other: as descriptors that it starts with, thousands would need thrice
+        // as many numbers here.
+        hold(&client, &reservations)?;
+        Ok(client)
     }
 }
 
@@ -160,6 +170,6 @@ pub(crate) fn reach(directory: &PodDirectory) -> Result<Reached, Error> {
 }
 
 /// Whether a process of the pod lives.
-fn has_life(pod: &Pod) -> bool {
+pub(crate) fn has_life(pod: &Pod) -> bool {
     pod.containers.iter().any(|container| container.status.state == ContainerState::Running)
 }

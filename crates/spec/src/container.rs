@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ContainerId, ContainerName, Limits, NamespaceMode, Namespaces, PodId, RestartPolicy,
-    SignalNumber,
+    ContainerId, ContainerName, ExposedPort, Limits, NamespaceMode, Namespaces, PodId,
+    RestartPolicy, SignalNumber,
 };
 
 /// What a container is asked to be, beside its OCI bundle's `config.json`. Written once, before its first
@@ -47,6 +47,9 @@ pub struct ContainerConfig {
     pub stop_timeout: u32,
     /// What it may use at most.
     pub limits: Limits,
+    /// The ports that it listens at, as its image and who made it say (`EXPOSE`, `--expose`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exposed: Vec<ExposedPort>,
     /// Whether it is removed when it has ended (`--rm`).
     pub auto_remove: bool,
     /// Its labels.

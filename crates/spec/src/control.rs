@@ -5,10 +5,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerId, ExitCode, SignalNumber};
+use crate::{ContainerId, ExitCode, PortMapping, SignalNumber};
 
 /// The longest packet, in bytes.
 pub const LONGEST_PACKET: usize = 4096;
+
+/// The most descriptors of one message (the kernel's `SCM_MAX_FD` is 253).
+pub const MOST_DESCRIPTORS: usize = 250;
 
 /// What a supervisor is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,14 @@ pub enum Request {
         container: ContainerId,
         /// Whether it gets a terminal, which is handed back.
         terminal: bool,
+    },
+    /// Keep the descriptors open, for as long as the pod lives: sockets that keep its host ports from others. With
+    /// none it tells, if it is answered, that the supervisor has not begun to clean up after the pod.
+    HoldPorts,
+    /// Close the sockets that keep these ports of the host from others.
+    ReleasePorts {
+        /// Which.
+        ports: PortMapping,
     },
     /// Forget a container that has ended, so that its directory can be removed.
     Forget {

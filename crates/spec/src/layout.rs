@@ -39,6 +39,13 @@ impl PodDirectory {
         self.0.join("address.json")
     }
 
+    /// The [`PortMapping`](crate::PortMapping)s that are just being added or removed. What is here and not in the
+    /// pod's configuration is published by accident, if at all: who changed them was killed.
+    #[must_use]
+    pub fn port_change(&self) -> PathBuf {
+        self.0.join("port-change.json")
+    }
+
     /// The supervisor's control socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

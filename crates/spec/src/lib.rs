@@ -2,10 +2,10 @@
 //! supervisor understands. Data alone: nothing here opens a file or makes a system call.
 //!
 //! ```
-//! use sandbar_spec::{ContainerName, PortMapping, Protocol};
+//! use sandbar_spec::{ContainerName, PortRequest, Protocol};
 //! let name: ContainerName = "nginx".parse()?;
-//! let port: PortMapping = "127.0.0.1:8080:80/tcp".parse()?;
-//! assert_eq!((name.as_str(), port.host_port.get(), port.protocol), ("nginx", 8080, Protocol::Tcp));
+//! let port: PortRequest = "127.0.0.1:8080:80/tcp".parse()?;
+//! assert_eq!((name.as_str(), port.container.protocol), ("nginx", Protocol::Tcp));
 //! # Ok::<(), sandbar_spec::Invalid>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ mod name;
 mod namespaces;
 mod pod;
 mod port;
+mod port_request;
 mod restart;
 mod signal;
 
@@ -31,5 +32,6 @@ pub use name::{ContainerName, PodName};
 pub use namespaces::{NamespaceMode, Namespaces, Shared};
 pub use pod::{Address, CniNetwork, NetworkMode, PauseStatus, PodConfig, PodStatus};
 pub use port::{PortMapping, Protocol};
+pub use port_request::{ExposedPort, HostPorts, PortRequest};
 pub use restart::RestartPolicy;
 pub use signal::SignalNumber;

@@ -20,7 +20,7 @@ pub enum NetworkMode {
     None,
 }
 
-/// What a pod is asked to be. Written once, before its first resource exists, and never changed.
+/// What a pod is asked to be. Written before its first resource exists; of it only the published ports change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodConfig {
     /// Its id.
@@ -38,7 +38,8 @@ pub struct PodConfig {
     /// The network of CNI plugins that it is on in place of Sandbar's bridge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cni: Option<CniNetwork>,
-    /// Its published ports.
+    /// Its published ports, random ones as they were chosen. Changed by who has locked the pod
+    /// ([`PodDirectory::lock`](crate::layout::PodDirectory::lock)) alone.
     pub ports: Vec<PortMapping>,
     /// What its containers find in `/etc/hosts` beside the usual.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

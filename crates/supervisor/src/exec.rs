@@ -13,7 +13,7 @@ use sandbar_sys::During;
 use crate::member::Member;
 use crate::poll::{Serial, Token};
 use crate::supervisor::Supervisor;
-use crate::{Error, cgroups};
+use crate::{Error, cgroups, limits};
 
 /// A further process in a container.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Supervisor {
         let tasks = entry.iter().flat_map(|entry| entry.tasks.iter().map(AsFd::as_fd)).collect();
         let container = running.pidfd.as_fd();
         let starting = sandbar_runtime::start_in(container, into_cgroup, tasks, || {
-            read_process(process, stdio)
+            read_process(process, stdio, self.descriptors)
                 .map_err(|error| sandbar_runtime::Error::preparation(error.one_line()))
         })?;
         let serial = self.poll.serial();
@@ -155,12 +155,13 @@ impl Supervisor {
 }
 
 /// Reads the process to execute; runs in the child.
-fn read_process(file: OwnedFd, stdio: Stdio) -> Result<Process, Error> {
+fn read_process(file: OwnedFd, stdio: Stdio, descriptors: Option<u64>) -> Result<Process, Error> {
     rustix::fs::seek(&file, SeekFrom::Start(0)).during("lseek", || "the process".into())?;
     let text = std::io::read_to_string(std::fs::File::from(file))
         .during("read", || "the process".into())?;
-    let spec: ProcessSpec =
+    let mut spec: ProcessSpec =
         serde_json::from_str(&text).map_err(|error| Error::json("the process".as_ref(), error))?;
+    limits::of_descriptors(&mut spec, descriptors)?;
     // No container of a pod has a profile of its own, nor an agent that wants its state.
     let (profile, state) = (None, None);
     Ok(Process {

@@ -9,12 +9,9 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
 };
-use sandbar_spec::control::LONGEST_PACKET;
+use sandbar_spec::control::{LONGEST_PACKET, MOST_DESCRIPTORS};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-/// The most descriptors that one message has: a process and its standard three.
-const MOST_DESCRIPTORS: usize = 4;
 
 /// A received message.
 #[derive(Debug)]

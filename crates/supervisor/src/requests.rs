@@ -8,6 +8,7 @@ use sandbar_spec::{ContainerId, ExitCode, SignalNumber};
 
 use crate::member::{Phase, Waiter};
 use crate::poll::Serial;
+use crate::ports::HeldPort;
 use crate::supervisor::Supervisor;
 
 impl Supervisor {
@@ -29,6 +30,14 @@ impl Supervisor {
             Request::Attach { container } => self.request_attach(client, &container),
             Request::Exec { container, terminal } => {
                 self.request_exec(client, &container, terminal, fds);
+            }
+            Request::HoldPorts => {
+                self.held.extend(fds.into_iter().map(HeldPort::new));
+                self.reply(client, &Reply::Done, &[]);
+            }
+            Request::ReleasePorts { ports } => {
+                self.held.retain(|held| !held.is_of(&ports));
+                self.reply(client, &Reply::Done, &[]);
             }
             Request::Forget { container } => self.request_forget(client, &container),
         }

@@ -13,6 +13,7 @@ use sandbar_spec::layout::ContainerDirectory;
 use sandbar_spec::{ContainerConfig, ContainerId, ContainerState, ExitCode, NamespaceMode, Rootfs};
 use sandbar_sys::During;
 
+use crate::limits;
 use crate::log::{Log, StreamName};
 use crate::member::{Launch, Member, Phase, Running};
 use crate::namespaces::SandboxNamespaces;
@@ -142,7 +143,7 @@ impl Supervisor {
         };
         // The bundle is read by the child, so that what that allocates is never this process's.
         let starting = sandbar_runtime::start(&placement, || {
-            prepare(&directory, &config, &self.namespaces, pid_of, input)
+            prepare(&directory, &config, &self.namespaces, pid_of, input, self.descriptors)
                 .map_err(|error| sandbar_runtime::Error::preparation(error.one_line()))
         })?;
         let serial = self.poll.serial();
@@ -362,11 +363,15 @@ fn prepare(
     namespaces: &SandboxNamespaces,
     process_of: impl Fn(&NamespaceMode) -> Result<i32, Error>,
     input: Option<OwnedFd>,
+    descriptors: Option<u64>,
 ) -> Result<Container, Error> {
     let path = directory.bundle();
     let mut spec: Spec = crate::read_record(&path)?
         .ok_or_else(|| Error::new(format!("{} is gone", path.display())))?;
     namespaces.write_to(&mut spec, config, process_of)?;
+    if let Some(process) = spec.process_mut() {
+        limits::of_descriptors(process, descriptors)?;
+    }
     let stdio = if config.terminal {
         Stdio::Terminal
     } else {

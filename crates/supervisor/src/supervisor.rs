@@ -17,6 +17,7 @@ use crate::guard::{Guard, Guarding};
 use crate::member::Member;
 use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Poll, Serial, Token};
+use crate::ports::HeldPort;
 use crate::record::{read_record, replace_record};
 use crate::{Error, cgroups, shared_memory};
 
@@ -35,10 +36,11 @@ pub struct Given {
     pub lock: OwnedFd,
     /// The pod's namespaces; empty when it takes over from one that was killed.
     pub namespaces: SandboxNamespaces,
-    /// What is to stay open as long as the pod lives: what keeps its host ports from others.
-    pub held: Vec<OwnedFd>,
     /// What is looked after while the pod lives.
     pub guard: Option<Box<dyn Guard>>,
+    /// How many descriptors a process may have open (`RLIMIT_NOFILE`) that is not told otherwise: what was allowed
+    /// before this process allowed itself all that it needs.
+    pub descriptors: Option<u64>,
     /// The program, and its arguments before a container's id, that removes a container which is to be
     /// removed when it has ended while others of its pod go on.
     pub remover: (OwnedFd, Vec<CString>),
@@ -61,6 +63,9 @@ pub(crate) struct Supervisor {
     /// Containers that have ended and are to be removed.
     pub(crate) removals: Vec<ContainerId>,
     guarding: Option<Guarding>,
+    /// What keeps the pod's host ports from others.
+    pub(crate) held: Vec<HeldPort>,
+    pub(crate) descriptors: Option<u64>,
     signals: SignalFd,
     remover: (OwnedFd, Vec<CString>),
 }
@@ -73,13 +78,15 @@ pub struct Ended {
     /// The pod.
     pub config: PodConfig,
     // Dropped in this order: who is told by the last that the pod has ended finds its ports free.
-    _held: (OwnedFd, Vec<OwnedFd>),
+    _lock: OwnedFd,
+    ports: Vec<HeldPort>,
     clients: Vec<OwnedFd>,
 }
 
 impl Ended {
-    /// Tells the clients that wait that the pod has ended; nobody else supervises it yet.
+    /// Lets the pod's ports go and tells the clients that wait that it has ended; nobody else supervises it yet.
     pub fn tell_clients(&mut self) {
+        self.ports.clear();
         self.clients.clear();
     }
 }
@@ -108,6 +115,8 @@ pub fn run(given: Given) -> Result<Ended, Error> {
         stopping: None,
         removals: Vec::new(),
         guarding: given.guard.map(Guarding::new),
+        held: Vec::new(),
+        descriptors: given.descriptors,
         signals,
         remover: given.remover,
     };
@@ -115,8 +124,8 @@ pub fn run(given: Given) -> Result<Ended, Error> {
     supervisor.go_on()?;
     supervisor.finish();
     let clients = supervisor.clients.into_values().collect();
-    let held = (given.lock, given.held);
-    Ok(Ended { config: supervisor.config, clients, _held: held })
+    let (config, ports) = (supervisor.config, supervisor.held);
+    Ok(Ended { config, _lock: given.lock, ports, clients })
 }
 
 impl Supervisor {

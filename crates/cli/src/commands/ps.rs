@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use jiff::Timestamp;
 use sandbar_engine::Container;
-use sandbar_spec::{ContainerState, ExitCode, Protocol};
+use sandbar_spec::{ContainerState, ExitCode};
 use serde_json::{Value, json};
 
 use super::Format;
@@ -92,7 +92,8 @@ fn object(container: &Container, now: Timestamp) -> Value {
             "host_ip": port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
             "host_port": port.host_port,
             "container_port": port.container_port,
-            "protocol": match port.protocol { Protocol::Tcp => "tcp", Protocol::Udp => "udp" },
+            "range": port.count,
+            "protocol": port.protocol,
         })
     });
     json!({

@@ -5,6 +5,8 @@ use sandbar_engine::Container;
 use sandbar_spec::NamespaceMode;
 use serde_json::{Value, json};
 
+use super::ports;
+
 /// The container's `Config`.
 pub(super) fn of(container: &Container, spec: &Spec) -> Value {
     let process = spec.process().as_ref();
@@ -17,6 +19,7 @@ pub(super) fn of(container: &Container, spec: &Spec) -> Value {
         "Cmd": container.config.command,
         "Image": container.config.image,
         "WorkingDir": process.map(|process| process.cwd().display().to_string()),
+        "ExposedPorts": ports::exposed(&container.config.exposed),
         "Labels": container.config.labels,
         "StopSignal": container.config.stop_signal.to_string(),
         "StopTimeout": container.config.stop_timeout,

@@ -67,7 +67,7 @@ fn exit_code(container: &Container) -> Option<i32> {
 fn network(container: &Container) -> Value {
     let address = container.address.as_ref();
     let published = match container.is_active() && container.config.shares_pod_network() {
-        true => ports::map(&container.pod.ports),
+        true => ports::map_with(&container.config.exposed, &container.pod.ports),
         false => Value::Object(Map::new()),
     };
     json!({

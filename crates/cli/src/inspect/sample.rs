@@ -6,8 +6,8 @@ use sandbar_engine::{Container, Pod};
 use sandbar_spec::layout::{ContainerDirectory, PodDirectory};
 use sandbar_spec::{
     Address, Bytes, ContainerConfig, ContainerId, ContainerState, ContainerStatus, Limits,
-    NamespaceMode, Namespaces, NetworkMode, PodConfig, PodId, PodStatus, RestartPolicy, Rootfs,
-    Shared, SignalNumber,
+    NamespaceMode, Namespaces, NetworkMode, PodConfig, PodId, PodStatus, PortRequest,
+    RestartPolicy, Rootfs, Shared, SignalNumber,
 };
 use serde_json::json;
 
@@ -31,7 +31,7 @@ fn pod_config() -> PodConfig {
         hosts: Vec::new(),
         dns: Vec::new(),
         cni: None,
-        ports: vec!["8080:80".parse().unwrap()],
+        ports: vec!["8080:80".parse::<PortRequest>().unwrap().mapping().unwrap()],
         pause: Some(ContainerId::from_random([0xef; 32])),
         implicit: false,
     }
@@ -77,6 +77,7 @@ pub(crate) fn container() -> Container {
             nano_cpus: Some(1_500_000_000),
             ..Limits::default()
         },
+        exposed: Vec::new(),
         auto_remove: false,
         labels: [("tier".to_owned(), "front".to_owned())].into(),
         log_path: "/var/lib/sandbar/containers/x/ctr.log".into(),

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use sandbar_engine::{ContainerOptions, Source};
 
-use super::{Joining, Life, Process, Publishing, Resources, Security, Storage, Surroundings};
+use super::{
+    Exposing, Joining, Life, Process, Publishing, Resources, Security, Storage, Surroundings,
+};
 use crate::failure::{Failure, Result};
 
 /// What a new container is asked to be.
@@ -26,6 +28,8 @@ pub(crate) struct ContainerArguments {
     joining: Joining,
     #[command(flatten, next_help_heading = "Namespaces and network")]
     publishing: Publishing,
+    #[command(flatten, next_help_heading = "Namespaces and network")]
+    exposing: Exposing,
     #[command(flatten, next_help_heading = "Storage")]
     storage: Storage,
     #[command(flatten, next_help_heading = "Limits")]
@@ -59,6 +63,7 @@ impl ContainerArguments {
         self.process.resolve(&mut options, around)?;
         self.joining.resolve(&mut options)?;
         self.publishing.resolve_for_container(&mut options)?;
+        self.exposing.resolve(&mut options)?;
         self.storage.resolve(&mut options, around)?;
         self.resources.resolve(&mut options)?;
         self.security.resolve(&mut options);
@@ -180,16 +185,20 @@ mod tests {
             }
             resolve(&format!("{option} x")).unwrap();
         }
-        assert!(refused("--net host -p 80:80 x").contains("ports"));
+        assert!(refused("--pod p -P x").contains("whole pod"));
+        for option in ["-p 80:80", "-P"] {
+            assert!(refused(&format!("--net host {option} x")).contains("ports"));
+        }
         assert!(refused("--uts host --hostname h x").contains("host's own name"));
         assert!(refused("--hostname a/b x").contains("a/b"));
     }
 
     #[test]
-    fn one_port_is_published_once() {
-        assert!(refused("-p 80:80 -p 127.0.0.1:80:81 x").contains("one port"));
+    fn ports_are_published_and_exposed() {
         let options = resolve("-p 80:80 -p 80:80/udp -p 81:80 x").unwrap();
         assert_eq!(options.own_pod.ports.len(), 3);
+        let options = resolve("-P --expose 7000-7009/udp x").unwrap();
+        assert!(options.publish_all && options.exposed[0].count.get() == 10);
     }
 
     #[test]

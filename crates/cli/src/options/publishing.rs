@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use sandbar_engine::{ContainerOptions, PodOptions, Sharing};
-use sandbar_spec::{NetworkMode, PortMapping};
+use sandbar_spec::{NetworkMode, PortRequest};
 
 use super::namespaces::joined;
 use crate::failure::{Failure, Result};
@@ -13,9 +13,10 @@ use crate::values::{HostEntry, check_host_name};
 /// Ports and names.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Publishing {
-    /// Publish a port, as in 8080:80 or 53:53/udp
+    /// Publish ports, as in 8080:80, 53:53/udp, 80
+    // A range of the host for one port of the pod: one that is free. None of the host: a random one.
     #[arg(short, long, value_name = "[IP:]HOST:PORT")]
-    publish: Vec<PortMapping>,
+    publish: Vec<PortRequest>,
     /// The host name
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
@@ -43,18 +44,6 @@ impl Publishing {
         if pod.network != NetworkMode::Bridge && !self.publish.is_empty() {
             let message = "ports are published for a network of the pod's own, with an address";
             return Err(Failure::new(message).hint("leave -p or --network out"));
-        }
-        for (index, port) in self.publish.iter().enumerate() {
-            let same = |other: &&PortMapping| {
-                other.host_port == port.host_port
-                    && other.protocol == port.protocol
-                    && (other.host_ip == port.host_ip
-                        || other.host_ip.is_none()
-                        || port.host_ip.is_none())
-            };
-            if let Some(other) = self.publish.iter().take(index).find(same) {
-                return Err(Failure::new(format!("{other} and {port} are one port of the host")));
-            }
         }
         pod.ports = self.publish;
         pod.hostname = self.hostname;

@@ -122,8 +122,8 @@ fn words(text: &str) -> Result<Vec<String>, &'static str> {
 fn port(text: &str) -> Result<String, &'static str> {
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     match (number.parse::<std::num::NonZeroU16>(), protocol) {
-        (Ok(number), "tcp" | "udp") => Ok(format!("{number}/{protocol}")),
-        _ => Err("a port is a number from 1 to 65535, with /tcp or /udp"),
+        (Ok(number), "tcp" | "udp" | "sctp") => Ok(format!("{number}/{protocol}")),
+        _ => Err("a port is a number from 1 to 65535, with /tcp, /udp or /sctp"),
     }
 }
 
