@@ -10,8 +10,8 @@ use crate::cgroups::Hierarchy;
 use crate::living;
 use crate::until::Patience;
 
-/// How long what ends by itself may take.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long what ends by itself may take; a network's resolver stays for three seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// All that is left, in words.
 pub(crate) fn find() -> Vec<String> {
@@ -76,6 +76,8 @@ fn files() -> Vec<String> {
         "/run/sandbar/pods",
         "/run/sandbar/names",
         "/run/sandbar/addresses",
+        "/run/sandbar/networks",
+        "/var/lib/sandbar/networks",
         "/run/sandbar/oci",
         "/var/lib/sandbar/containers",
         "/var/lib/sandbar/cni",
@@ -86,7 +88,12 @@ fn files() -> Vec<String> {
     }
     // Directories that hold names, and a lock, stay.
     left.retain(|path| {
-        !matches!(path.as_str(), "/run/sandbar/names/pods" | "/run/sandbar/names/containers")
+        !matches!(
+            path.as_str(),
+            "/run/sandbar/names/pods"
+                | "/run/sandbar/names/containers"
+                | "/run/sandbar/addresses/sandbar0"
+        )
     });
     left.into_iter().map(|path| format!("file {path}")).collect()
 }

@@ -12,6 +12,17 @@ tests! {
     what_is_joined_must_be_there_and_run,
     every_pod_has_an_address_of_its_own,
     low_ports_are_open_to_all_users,
+    pods_are_on_several_networks_with_addresses_of_both_families,
+    pods_are_put_on_networks_and_taken_off_while_they_run,
+    addresses_that_are_asked_for_are_given_once,
+    a_network_has_so_many_addresses_and_no_more,
+    what_can_be_no_network_is_refused_and_leaves_nothing,
+    a_network_in_use_stays,
+    a_bridge_that_somebody_deleted_comes_back,
+    pods_of_a_network_find_each_other_by_name,
+    a_pod_finds_hosts_and_servers_that_it_was_given,
+    a_namespace_of_somebody_elses_is_joined,
+    two_hundred_pods_at_once_have_no_address_in_common,
 }
 
 fn none_has_loopback_alone(node: &Node) {
@@ -134,4 +145,226 @@ fn low_ports_are_open_to_all_users(node: &Node) {
     let listens = || node.says("exec a netstat -ltn").ok().contains(":80 ").then_some(());
     until("that it listens", SOON, listens);
     node.says("rm -f a").ok();
+}
+
+/// What a container has on a network, as `inspect` shows it.
+fn on(node: &Node, container: &str, network: &str, field: &str) -> String {
+    let settings = &node.inspect(container)["NetworkSettings"]["Networks"][network][field];
+    settings.as_str().unwrap_or_default().to_owned()
+}
+
+fn exec(node: &Node, container: &str, script: &str) -> String {
+    node.sandbar(["exec", container, "sh", "-c", script]).ok()
+}
+
+fn pods_are_on_several_networks_with_addresses_of_both_families(node: &Node) {
+    node.has_busybox();
+    assert_eq!(node.says("network create --ipv6 one").ok(), "one\n");
+    node.says("network create --subnet 10.99.1.0/24 --gateway 10.99.1.254 -o mtu=1400 two").ok();
+    let listed = node.says("network ls").ok();
+    for word in ["NETWORK ID", "sandbar", "10.84.0.0/16", "one", "10.85.0.0/24", "10.99.1.0/24"] {
+        assert!(listed.contains(word), "{word}: {listed}");
+    }
+    node.says("run -d --cap-add NET_RAW --name a --network one --network two busybox sleep 1000")
+        .ok();
+    node.says("run -d --cap-add NET_RAW --name b --network two --network one busybox sleep 1000")
+        .ok();
+    let (one, two) = (on(node, "a", "one", "IPAddress"), on(node, "a", "two", "IPAddress"));
+    assert!(one.starts_with("10.85.0.") && two.starts_with("10.99.1."), "{one} {two}");
+    assert_eq!(node.address("a"), one);
+    let six = on(node, "a", "one", "GlobalIPv6Address");
+    for address in [&one, &two, &six] {
+        exec(node, "b", &format!("ping -c 1 -W 2 {address}"));
+    }
+    let routes = exec(node, "a", "ip route; cat /sys/class/net/eth1/mtu");
+    assert!(routes.contains("default via 10.85.0.1 dev eth0"), "{routes}");
+    assert!(routes.ends_with("1400\n"), "{routes}");
+    assert!(exec(node, "b", "ip route").contains("default via 10.99.1.254 dev eth0"));
+    let shown = node.says("network inspect one").ok();
+    assert!(shown.contains(&one) && shown.contains(&six), "{shown}");
+    node.says("rm -f a b").ok();
+    node.says("network rm one two").ok();
+    let links = node.run("ip", ["-o", "link"]).ok();
+    assert!(!links.contains("sb-"), "{links}");
+}
+
+fn pods_are_put_on_networks_and_taken_off_while_they_run(node: &Node) {
+    node.has_busybox();
+    node.says("network create one").ok();
+    node.says("run -d --cap-add NET_RAW --name a busybox sleep 1000").ok();
+    node.says("run -d --cap-add NET_RAW --name b --network one busybox sleep 1000").ok();
+    node.says("network connect --ip 10.85.0.77 one a").ok();
+    assert_eq!(on(node, "a", "one", "IPAddress"), "10.85.0.77");
+    exec(node, "b", "ping -c 1 -W 2 10.85.0.77");
+    assert!(exec(node, "a", "cat /etc/hosts").contains("10.85.0.77"));
+    node.says("network connect one a").refused(1, &["already", "one"]);
+    node.says("network disconnect bridge a").ok();
+    let routes = exec(node, "a", "ip route; ip -o link");
+    assert!(routes.contains("default via 10.85.0.1") && !routes.contains("eth0"), "{routes}");
+    exec(node, "b", "ping -c 1 -W 2 10.85.0.77");
+    node.says("network disconnect one a").ok();
+    node.says("network disconnect one a").refused(1, &["not on", "one"]);
+    assert_eq!(node.address("a"), "");
+    node.says("stop -t 0 a").ok();
+    node.says("network connect one a").ok();
+    node.says("start a").ok();
+    exec(node, "a", "ping -c 1 -W 2 10.85.0.1");
+    node.says("rm -f a b").ok();
+    node.says("network prune").ok();
+}
+
+fn addresses_that_are_asked_for_are_given_once(node: &Node) {
+    node.has_busybox();
+    node.says("network create --subnet 10.99.0.0/24 --subnet fd00:99::/64 one").ok();
+    let line = "run -d --cap-add NET_RAW --name a --network one --ip 10.99.0.9 --ip6 fd00:99::abc \
+                --mac-address 02:00:00:00:00:09 busybox sleep 1000";
+    node.says(line).ok();
+    let shown = exec(node, "a", "ip addr show eth0");
+    for word in ["10.99.0.9/24", "fd00:99::abc/64", "02:00:00:00:00:09"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let refused = |options: &str, words: &[&str]| {
+        node.says(&format!("run --rm {options} busybox true")).refused(125, words);
+    };
+    refused("--network one --ip 10.99.0.9", &["10.99.0.9", "pod 'a'"]);
+    refused("--network one --ip6 fd00:99::abc", &["fd00:99::abc", "pod 'a'"]);
+    refused("--network one:ip=10.99.1.9", &["10.99.1.9", "10.99.0.0/24"]);
+    refused("--network one --ip 10.99.0.1", &["10.99.0.1", "gateway"]);
+    refused("--network one --ip 10.99.0.255", &["broadcast"]);
+    refused("--network one --network bridge --ip 10.99.0.7", &["several"]);
+    refused("--network host --ip 10.99.0.7", &["--ip"]);
+    refused("--network-alias x", &["default network"]);
+    refused("--network nobody", &["nobody"]);
+    node.says("rm -f a").ok();
+    node.says("run --rm --network one --ip 10.99.0.9 busybox true").ok();
+    node.says("network rm one").ok();
+}
+
+fn a_network_has_so_many_addresses_and_no_more(node: &Node) {
+    node.has_busybox();
+    node.says("network create --subnet 10.99.0.0/24 --ip-range 10.99.0.8/31 --disable-dns one")
+        .ok();
+    for name in ["a", "b"] {
+        node.says(&format!("create --name {name} --network one busybox true")).ok();
+    }
+    node.says("create --network one busybox true").refused(125, &["one", "10.99.0.0/24", "left"]);
+    node.says("create --name c --network one --ip 10.99.0.77 busybox true").ok();
+    node.says("rm a").ok();
+    node.says("create --name a --network one busybox true").ok();
+    node.says("rm a b c").ok();
+    node.says("network rm one").ok();
+}
+
+fn what_can_be_no_network_is_refused_and_leaves_nothing(node: &Node) {
+    node.says("network create --subnet 10.99.0.0/24 one").ok();
+    for (arguments, words) in [
+        ("--subnet 10.99.0.128/25 two", &["10.99.0.128/25", "'one'"][..]),
+        ("--subnet 192.0.2.0/24 two", &["192.0.2.0/24", "lo"]),
+        ("--subnet 10.84.7.0/24 two", &["sandbar"]),
+        ("--subnet 10.98.0.0/24 --gateway 10.97.0.1 two", &["10.97.0.1"]),
+        ("--subnet 10.98.0.0/24 --ip-range 10.97.0.0/25 two", &["10.97.0.0/25"]),
+        ("--gateway 10.97.0.1 two", &["subnet"]),
+        ("--interface-name lo two", &["lo"]),
+        ("--interface-name sixteen-letters- two", &["sixteen-letters-"]),
+        ("-o mtu=7 two", &["7"]),
+        ("one", &["one", "taken"]),
+        ("host", &["host"]),
+    ] {
+        node.says(&format!("network create {arguments}")).refused(1, words);
+    }
+    assert_eq!(node.says("network ls -q").ok(), "sandbar\none\n");
+    node.says("network rm sandbar").refused(1, &["always"]);
+    node.says("network rm nobody").refused(1, &["nobody"]);
+    node.says("network rm one").ok();
+}
+
+fn a_network_in_use_stays(node: &Node) {
+    node.has_busybox();
+    node.says("network create one").ok();
+    node.says("create --name a --network one busybox true").ok();
+    node.says("network rm one").refused(1, &["one", "a"]);
+    assert_eq!(node.says("network prune").ok(), "");
+    node.says("network rm -f one").ok();
+    assert_eq!(node.says("ps -aq").ok(), "");
+}
+
+fn a_bridge_that_somebody_deleted_comes_back(node: &Node) {
+    node.has_busybox();
+    node.says("network create --interface-name br-one one").ok();
+    node.run("ip", ["link", "delete", "br-one"]).ok();
+    node.says("run --rm --cap-add NET_RAW --network one busybox ping -c 1 -W 2 10.85.0.1").ok();
+    node.run("ip", ["link", "delete", "br-one"]).ok();
+    node.says("network rm one").ok();
+}
+
+fn pods_of_a_network_find_each_other_by_name(node: &Node) {
+    node.has_busybox();
+    node.says("network create one").ok();
+    node.says(
+        "run -d --cap-add NET_RAW --name a --network one --network-alias db busybox sleep 1000",
+    )
+    .ok();
+    node.says("run -d --cap-add NET_RAW --name b --network one busybox sleep 1000").ok();
+    for name in ["a", "db", "db.one", "a.dns.sandbar"] {
+        exec(node, "b", &format!("ping -c 1 -W 2 {name}"));
+    }
+    node.says("rm -f a").ok();
+    let gone = node.says("exec b nslookup db.dns.sandbar").run();
+    assert_ne!(gone.exit_code(), 0, "{gone:?}");
+    node.says("rm -f b").ok();
+    node.says("network rm one").ok();
+}
+
+fn a_pod_finds_hosts_and_servers_that_it_was_given(node: &Node) {
+    node.has_busybox();
+    let line = "run --rm --add-host db:10.9.8.7 --add-host up:host-gateway --dns 192.0.2.53 \
+                --dns-search example.org --dns-option ndots:3 busybox cat /etc/hosts \
+                /etc/resolv.conf";
+    let text = node.says(line).ok();
+    for line in [
+        "10.9.8.7\tdb",
+        "10.84.0.1\tup",
+        "nameserver 192.0.2.53",
+        "search example.org",
+        "options ndots:3",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+fn a_namespace_of_somebody_elses_is_joined(node: &Node) {
+    node.has_busybox();
+    node.says("run -d --cap-add NET_RAW --name a busybox sleep 1000").ok();
+    let path = format!("ns:/proc/{}/ns/net", node.process("a").number());
+    let links = node.sandbar(["run", "--rm", "--network", &path, "busybox", "ip", "addr"]).ok();
+    assert!(links.contains(&node.address("a")), "{links}");
+    node.says("run --rm --network ns:/etc/hosts busybox true").refused(125, &["/etc/hosts"]);
+    node.says("run --rm --network ns:/proc/self/ns/mnt busybox true").refused(125, &["network"]);
+    node.says("rm -f a").ok();
+}
+
+fn two_hundred_pods_at_once_have_no_address_in_common(node: &Node) {
+    node.has_busybox();
+    node.says("network create --subnet 10.99.0.0/24 --subnet fd00:99::/64 one").ok();
+    let names: Vec<String> = (0..200).map(|number| format!("c{number}")).collect();
+    std::thread::scope(|scope| {
+        for part in names.chunks(25) {
+            scope.spawn(move || {
+                for name in part {
+                    let line = format!("create --name {name} --network one busybox true");
+                    node.says(&line).ok();
+                }
+            });
+        }
+    });
+    let shown = node.says("network inspect one").ok();
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let pods = shown[0]["Pods"].as_object().expect("pods");
+    for field in ["IPv4Address", "IPv6Address"] {
+        let addresses: std::collections::HashSet<_> =
+            pods.values().filter_map(|pod| pod[field].as_str()).collect();
+        assert_eq!(addresses.len(), names.len(), "{field}");
+    }
+    node.says("network rm -f one").ok();
+    assert_eq!(node.says("pod ps -aq").ok(), "");
 }

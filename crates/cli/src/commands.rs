@@ -12,6 +12,7 @@ mod inspect;
 mod kill;
 mod load;
 mod logs;
+mod network;
 mod pod;
 mod port;
 mod ps;
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Inspect(inspect::Inspect),
     Pod(pod::Pod),
     Port(port::Port),
+    Network(network::Network),
     Load(load::Load),
     Import(import::Import),
     Images(images::Images),
@@ -81,6 +83,7 @@ impl Command {
             Self::Inspect(command) => command.execute(context),
             Self::Pod(command) => command.execute(context),
             Self::Port(command) => command.execute(context),
+            Self::Network(command) => command.execute(context),
             Self::Load(command) => command.execute(context),
             Self::Import(command) => command.execute(context),
             Self::Images(command) => command.execute(context),

@@ -141,6 +141,7 @@ fn hint_of(kind: Kind) -> Option<&'static str> {
         Kind::Ambiguous => "give more digits of the id, or the name",
         Kind::NameTaken => "choose another name, or remove what has this one",
         Kind::PortTaken => "choose another host port, or stop what uses this one",
+        Kind::AddressTaken => "choose another address, or remove what has this one",
         Kind::NotRunning => "'sandbar start' starts it",
         Kind::InUse => "stop and remove what uses it first, or try with -f",
         Kind::Denied => "run sandbar as root",

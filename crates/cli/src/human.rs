@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use sandbar_engine::Container;
-use sandbar_spec::{ContainerState, ContainerStatus, ExitCode, ExposedPort, PortRequest};
+use sandbar_spec::{
+    Connection, ContainerState, ContainerStatus, ExitCode, ExposedPort, PortRequest,
+};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -118,13 +120,19 @@ pub(crate) fn command(words: &[String], whole: bool) -> String {
     quoted + "\""
 }
 
+/// Whether ports that are published there can be reached by IPv6, too.
+pub(crate) fn has_ipv6(connections: &[Connection]) -> bool {
+    connections.first().is_some_and(|first| first.ipv6.is_some())
+}
+
 /// The ports under which a running container can be reached.
 pub(crate) fn ports(container: &Container) -> String {
     if container.status.state != ContainerState::Running || !container.config.shares_pod_network() {
         return String::new();
     }
     let published = &container.pod.ports;
-    let shown = published.iter().flat_map(|port| port.addresses(false).map(|ip| port.at(ip)));
+    let has_ipv6 = has_ipv6(&container.connections);
+    let shown = published.iter().flat_map(|port| port.addresses(has_ipv6).map(|ip| port.at(ip)));
     // As Docker has it: what is exposed, but not published, is shown without a host's port.
     let is_published = |exposed: &ExposedPort| {
         published.iter().any(|port| PortRequest::at_random(*exposed).part_of(port).is_some())

@@ -5,6 +5,7 @@ mod container;
 mod host_config;
 mod image;
 mod mounts;
+mod network;
 mod pod;
 mod ports;
 #[cfg(test)]
@@ -12,4 +13,5 @@ pub(crate) mod sample;
 
 pub(crate) use container::container;
 pub(crate) use image::image;
+pub(crate) use network::network;
 pub(crate) use pod::pod;

@@ -4,6 +4,7 @@
 mod container;
 mod exposing;
 mod life;
+mod membership;
 mod namespaces;
 mod process;
 mod publishing;
@@ -15,7 +16,8 @@ mod surroundings;
 pub(crate) use container::ContainerArguments;
 pub(crate) use exposing::Exposing;
 pub(crate) use life::Life;
-pub(crate) use namespaces::Joining;
+pub(crate) use membership::{Addressing, check_alias, sort};
+pub(crate) use namespaces::{Joining, addressing};
 pub(crate) use process::{Process, environment, working_directory};
 pub(crate) use publishing::Publishing;
 pub(crate) use resources::Resources;

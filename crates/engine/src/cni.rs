@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use sandbar_network::cni::{
     Attachment, AttachmentId, Client, CniResult, Configuration, PortMapping, Transport,
 };
-use sandbar_spec::{Address, CniNetwork, NetworkMode, PodConfig, PodId, Protocol};
+use sandbar_spec::{
+    CniNetwork, Connection, Connection6, NetworkId, NetworkMode, PodConfig, PodId, Protocol,
+};
 use sandbar_supervisor::replace_record;
 
 use crate::engine::Engine;
@@ -79,18 +81,16 @@ impl Engine {
         attachment.runtime.port_mappings = pod.ports.iter().flat_map(published).collect();
         let client = Client::new(network.plugins.clone(), self.roots.cni())?;
         let added = client.add(&configuration, &attachment)?;
-        let address = address(&added);
+        let connections: Vec<Connection> = connection(network, &added)?.into_iter().collect();
         let directory = self.roots.pod(&pod.id);
-        if let Some(address) = &address {
-            replace_record(&directory.address(), address)?;
-        }
+        replace_record(&directory.networks(), &connections)?;
         let mut known = pod.clone();
         if known.dns.is_empty() {
             known
                 .dns
                 .extend(added.dns.nameservers.iter().filter_map(|it| it.parse::<IpAddr>().ok()));
         }
-        etc::rewrite(&directory, &known, address.map(|address| address.ip))
+        etc::rewrite(&directory, &known, &connections)
     }
 
     /// Has plugins undo what they did for a pod, if they did anything, in its namespace where that is at hand.
@@ -109,7 +109,7 @@ impl Engine {
         }
         // Nobody's now, and left empty if its maker was killed early; the next start has another address.
         let _removed = std::fs::remove_dir(self.roots.cni().join(pod.as_str()));
-        let _removed = std::fs::remove_file(self.roots.pod(pod).address());
+        let _removed = std::fs::remove_file(self.roots.pod(pod).networks());
         Ok(())
     }
 
@@ -138,25 +138,40 @@ fn path_of(netns: BorrowedFd<'_>) -> PathBuf {
         .join(netns.as_raw_fd().to_string())
 }
 
-/// The pod's IPv4 address, if it has one.
-fn address(added: &CniResult) -> Option<Address> {
-    let (ip, prefix, gateway) = added.addresses_of(IN_POD).find_map(|it| match it.address {
+/// Where the pod is, if it has an IPv4 address: as on a network of ours.
+fn connection(network: &CniNetwork, added: &CniResult) -> Result<Option<Connection>, Error> {
+    let mut own = added.addresses_of(IN_POD);
+    let v4 = own.find_map(|it| match it.address {
         (IpAddr::V4(ip), prefix) => Some((ip, prefix, it.gateway)),
         (IpAddr::V6(_), _) => None,
-    })?;
+    });
+    let Some((ip, prefix, gateway)) = v4 else { return Ok(None) };
     let gateway = match gateway {
         Some(IpAddr::V4(gateway)) => gateway,
         _ => Ipv4Addr::UNSPECIFIED,
     };
+    let ipv6 = added.addresses_of(IN_POD).find_map(|it| match (it.address, it.gateway) {
+        ((IpAddr::V6(ip), prefix), Some(IpAddr::V6(gateway))) => {
+            Some(Connection6 { ip, prefix, gateway })
+        }
+        _ => None,
+    });
     let inside = added.interfaces.iter().find(|it| it.name == IN_POD && !it.sandbox.is_empty());
     let outside = added.interfaces.iter().rfind(|it| it.sandbox.is_empty());
-    Some(Address {
+    Ok(Some(Connection {
+        network: network.name.parse()?,
+        // Plugins' networks have names alone.
+        network_id: NetworkId::from_random([0; 32]),
         ip,
         prefix,
         gateway,
+        ipv6,
         mac: inside.map(|it| it.mac.clone()).unwrap_or_default(),
-        interface: outside.map(|it| it.name.clone()).unwrap_or_default(),
-    })
+        interface: IN_POD.to_owned(),
+        host_interface: outside.map(|it| it.name.clone()).unwrap_or_default(),
+        aliases: Vec::new(),
+        names: false,
+    }))
 }
 
 fn published(port: &sandbar_spec::PortMapping) -> impl Iterator<Item = PortMapping> + use<> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use oci_spec::runtime::Spec;
 use sandbar_spec::layout::{ContainerDirectory, PodDirectory};
 use sandbar_spec::{
-    Address, ContainerConfig, ContainerId, ContainerState, ContainerStatus, ExitCode, PodConfig,
+    Connection, ContainerConfig, ContainerId, ContainerState, ContainerStatus, ExitCode, PodConfig,
     PodStatus,
 };
 use sandbar_supervisor::read_record;
@@ -23,8 +23,8 @@ pub struct Container {
     pub status: ContainerStatus,
     /// Its pod.
     pub pod: PodConfig,
-    /// Its pod's address, if it shares that.
-    pub address: Option<Address>,
+    /// The networks that its pod is on, if it shares them.
+    pub connections: Vec<Connection>,
     /// Its directory, which is its OCI bundle.
     pub directory: ContainerDirectory,
 }
@@ -35,15 +35,18 @@ impl Container {
         pod: &PodDirectory,
         id: &ContainerId,
         config_of_pod: &PodConfig,
-        address: Option<&Address>,
+        connections: &[Connection],
     ) -> Result<Option<Self>, Error> {
         let directory = pod.container(id);
         let Some(config) = read_record::<ContainerConfig>(&directory.config())? else {
             return Ok(None);
         };
         let status = true_status(pod, &directory)?;
-        let address = address.filter(|_| config.shares_pod_network()).cloned();
-        Ok(Some(Self { config, status, pod: config_of_pod.clone(), address, directory }))
+        let connections = match config.shares_pod_network() {
+            true => connections.to_vec(),
+            false => Vec::new(),
+        };
+        Ok(Some(Self { config, status, pod: config_of_pod.clone(), connections, directory }))
     }
 
     /// Whether it is the pause that its pod was made with.

@@ -12,12 +12,11 @@ use sandbar_supervisor::replace_record;
 
 use crate::bundle::{self, ImageDefaults};
 use crate::container::Container;
-use crate::create_pod::configuration;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::options::{ContainerOptions, Source};
 use crate::sharing::Placed;
-use crate::{directories, names, pause_image};
+use crate::{directories, names, pause_image, pod};
 
 /// What a container is made from.
 struct Material {
@@ -101,9 +100,8 @@ impl Engine {
             }
         }
         let ports = pod_options.ports.clone();
-        let mut pod = configuration(pod_id, pod_name, pod_options, pause, true)?;
-        pod.cni = self.cni_network(&pod)?;
-        let pod = self.make_pod(pod, &ports)?;
+        let (pod, memberships) = self.configuration(pod_id, pod_name, pod_options, pause, true)?;
+        let pod = self.make_pod(pod, &memberships, &ports)?;
         let made = self.make_container(options, placed, material, &pod, (id, name));
         if made.is_err() {
             self.unmake_pod(&pod);
@@ -241,9 +239,13 @@ impl Engine {
         };
         match write() {
             Ok(()) => {
-                let address = sandbar_supervisor::read_record(&self.roots.pod(&pod.id).address())?;
+                self.refresh_names(pod)?;
+                let connections = match config.shares_pod_network() {
+                    true => pod::connections(&self.roots.pod(&pod.id))?,
+                    false => Vec::new(),
+                };
                 Ok(Container {
-                    address: address.filter(|_| config.shares_pod_network()),
+                    connections,
                     config: config.clone(),
                     status: ContainerStatus::default(),
                     pod: pod.clone(),

@@ -1,12 +1,15 @@
 //! Making pods: ports that are free, a directory, then what it names.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use jiff::Timestamp;
-use sandbar_spec::{ContainerId, NetworkMode, PodConfig, PodId, PodName, PortRequest};
+use sandbar_spec::{ContainerId, Membership, NetworkMode, PodConfig, PodId, PodName, PortRequest};
 use sandbar_supervisor::replace_record;
 
+use crate::connect::open_namespace;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
-use crate::options::PodOptions;
+use crate::options::{HostAddress, PodOptions};
 use crate::pod::Pod;
 use crate::ports::{Chosen, check_requests};
 use crate::{directories, etc, names};
@@ -30,9 +33,8 @@ impl Engine {
         let pause = ContainerId::from_random(names::random()?);
         let ports = options.ports.clone();
         let id = PodId::from_random(random);
-        let mut config = configuration(id, name, options, Some(pause), false)?;
-        config.cni = self.cni_network(&config)?;
-        let config = self.make_pod(config, &ports)?;
+        let (config, memberships) = self.configuration(id, name, options, Some(pause), false)?;
+        let config = self.make_pod(config, &memberships, &ports)?;
         let made = self.make_pause(&config).and_then(|()| self.pod(config.id.as_str()));
         if made.is_err() {
             self.unmake_pod(&config);
@@ -45,6 +47,7 @@ impl Engine {
     pub(crate) fn make_pod(
         &self,
         mut config: PodConfig,
+        memberships: &[Membership],
         ports: &[PortRequest],
     ) -> Result<PodConfig, Error> {
         let directory = self.roots.pod(&config.id);
@@ -60,21 +63,21 @@ impl Engine {
         directories::make(directory.path())?;
         let made = replace_record(&directory.config(), &config).map_err(Error::from);
         drop(sockets);
-        let made = made.and_then(|()| self.fill_pod(&config));
+        let made = made.and_then(|()| self.fill_pod(&config, memberships));
         if made.is_err() {
             self.unmake_pod(&config);
         }
         made.map(|()| config)
     }
 
-    fn fill_pod(&self, config: &PodConfig) -> Result<(), Error> {
+    fn fill_pod(&self, config: &PodConfig, memberships: &[Membership]) -> Result<(), Error> {
         let directory = self.roots.pod(&config.id);
         let names = self.roots.pod_names();
         names::claim(&names, "pod", config.name.as_str(), directory.path())?.keep();
         directories::make(&directory.containers())?;
         directories::make(&directory.shared_memory())?;
-        let address = self.lease(config)?;
-        etc::write(&directory, config, address.map(|address| address.ip))
+        let connections = self.lease(config, memberships)?;
+        etc::write(&directory, config, &connections)
     }
 
     /// Removes a pod that nothing was started of.
@@ -85,19 +88,80 @@ impl Engine {
         names::release(&self.roots.pod_names(), config.name.as_str(), directory.path());
         let _removed = directories::remove(directory.path());
     }
+
+    /// The configuration of a new pod, checked, and the networks that it is to be on.
+    pub(crate) fn configuration(
+        &self,
+        id: PodId,
+        name: PodName,
+        options: PodOptions,
+        pause: Option<ContainerId>,
+        implicit: bool,
+    ) -> Result<(PodConfig, Vec<Membership>), Error> {
+        let mut memberships = options.memberships.clone();
+        if let NetworkMode::Path(path) = &options.network {
+            open_namespace(path)?;
+        }
+        if options.network == NetworkMode::Bridge && memberships.is_empty() {
+            memberships.push(Membership::default());
+        }
+        if options.network != NetworkMode::Bridge && !memberships.is_empty() {
+            let message = "a pod without a network of its own can't be on one";
+            return Err(Error::new(Kind::Invalid, message));
+        }
+        let mut hosts = Vec::new();
+        for (name, address) in &options.hosts {
+            check_hostname(name.clone())?;
+            let address = match address {
+                HostAddress::Ip(address) => *address,
+                HostAddress::Gateway => self.gateway(&options.network, &memberships)?,
+            };
+            hosts.push((name.clone(), address));
+        }
+        let is_asked = !options.memberships.is_empty();
+        let mut config = configuration(id, name, options, hosts, (pause, implicit))?;
+        config.cni = self.cni_network(&config)?;
+        if let Some(network) = &config.cni {
+            if is_asked {
+                let network = &network.name;
+                let message = format!(
+                    "--cni-conf-dir puts the pod on the CNI network '{network}', and on no other"
+                );
+                return Err(Error::new(Kind::Invalid, message));
+            }
+            memberships.clear();
+        }
+        Ok((config, memberships))
+    }
+
+    /// The host's address as a pod reaches it.
+    fn gateway(&self, mode: &NetworkMode, memberships: &[Membership]) -> Result<IpAddr, Error> {
+        match (mode, memberships.first()) {
+            (NetworkMode::Host, _) => Ok(Ipv4Addr::LOCALHOST.into()),
+            (NetworkMode::Bridge, Some(first)) => Ok(self.network_of(first)?.ipv4.gateway.into()),
+            _ => {
+                let message = "host-gateway: the pod is on no network on which the host could be";
+                Err(Error::new(Kind::Invalid, message))
+            }
+        }
+    }
 }
 
 /// The configuration of a new pod, checked; its ports are chosen when it is made.
-pub(crate) fn configuration(
+fn configuration(
     id: PodId,
     name: PodName,
     options: PodOptions,
-    pause: Option<ContainerId>,
-    implicit: bool,
+    hosts: Vec<(String, IpAddr)>,
+    (pause, implicit): (Option<ContainerId>, bool),
 ) -> Result<PodConfig, Error> {
-    let PodOptions { hostname, shared, network, ports, hosts, dns, .. } = options;
+    let PodOptions { hostname, shared, network, ports, dns, dns_search, dns_options, .. } = options;
     if !ports.is_empty() && network != NetworkMode::Bridge {
-        let mode = if network == NetworkMode::Host { "host" } else { "none" };
+        let mode = match network {
+            NetworkMode::Host => "host",
+            NetworkMode::Path(_) => "ns",
+            NetworkMode::Bridge | NetworkMode::None => "none",
+        };
         let message = format!("ports can't be published with --network {mode}");
         return Err(Error::new(Kind::Invalid, message));
     }
@@ -106,8 +170,8 @@ pub(crate) fn configuration(
         Some(name) => check_hostname(name)?,
         None => name.as_str().chars().take(LONGEST_HOSTNAME).collect(),
     };
-    for (name, _) in &hosts {
-        check_hostname(name.clone())?;
+    for word in dns_search.iter().chain(&dns_options) {
+        check_word(word)?;
     }
     Ok(PodConfig {
         id,
@@ -120,6 +184,8 @@ pub(crate) fn configuration(
         ports: Vec::new(),
         hosts,
         dns,
+        dns_search,
+        dns_options,
         pause,
         implicit,
     })
@@ -133,5 +199,14 @@ fn check_hostname(name: String) -> Result<String, Error> {
     }
     let message =
         format!("host name {name:?}: 1 to 64 letters, digits, '-', '.' and '_' are allowed");
+    Err(Error::new(Kind::Invalid, message))
+}
+
+/// A word of `resolv.conf`: it can't begin another, or another line.
+fn check_word(word: &str) -> Result<(), Error> {
+    if !word.is_empty() && word.len() <= 255 && word.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let message = format!("{word:?} in resolv.conf: 1 to 255 characters are allowed, and no space");
     Err(Error::new(Kind::Invalid, message))
 }

@@ -66,7 +66,15 @@ pub(crate) fn lock(path: &Path) -> Result<OwnedFd, Error> {
     Ok(file)
 }
 
-/// The same, but `None` if another has it.
+/// The same, together with others who share it.
+pub(crate) fn lock_shared(path: &Path) -> Result<OwnedFd, Error> {
+    let file = open_lock(path)?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockShared))
+        .during("flock", || path.display().to_string())?;
+    Ok(file)
+}
+
+/// As [`lock`], but `None` if another has it.
 pub(crate) fn try_lock(path: &Path) -> Result<Option<OwnedFd>, Error> {
     let file = open_lock(path)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {

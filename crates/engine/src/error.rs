@@ -27,6 +27,8 @@ pub enum Kind {
     NameTaken,
     /// The host's port is another's.
     PortTaken,
+    /// The address on a network is another's.
+    AddressTaken,
     /// It is not running.
     NotRunning,
     /// It is running, or others need it.
@@ -58,6 +60,12 @@ impl Error {
         source: impl Into<Source>,
     ) -> Self {
         Self { kind, message: message.into(), source: Some(source.into()) }
+    }
+
+    /// The same, said of a network.
+    pub(crate) fn in_network(mut self, network: &sandbar_spec::NetworkConfig) -> Self {
+        self.message = format!("network '{}': {}", network.name, self.message);
+        self
     }
 
     /// What kind of error it is.
@@ -121,7 +129,11 @@ impl From<sandbar_network::Error> for Error {
         use sandbar_network::ErrorKind;
         let kind = match error.kind() {
             ErrorKind::PortTaken => Kind::PortTaken,
-            ErrorKind::NotLocal => Kind::Invalid,
+            ErrorKind::AddressTaken => Kind::AddressTaken,
+            ErrorKind::InvalidInput
+            | ErrorKind::NotLocal
+            | ErrorKind::SubnetTaken
+            | ErrorKind::InterfaceTaken => Kind::Invalid,
             _ => Kind::NoNetwork,
         };
         Self::new(kind, chain(&error))

@@ -7,8 +7,8 @@ use sandbar_spec::layout::PodDirectory;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
-use crate::names;
 use crate::pod::Pod;
+use crate::{names, pod};
 
 impl Engine {
     /// The pod called `name`, or whose id begins with it.
@@ -84,12 +84,14 @@ impl Engine {
     fn read_container(&self, directory: &Path) -> Result<Option<Container>, Error> {
         let id = directory.file_name().and_then(|name| name.to_str()?.parse().ok());
         let pod = directory.parent().and_then(Path::parent).map(Path::to_owned);
-        let (Some(id), Some(pod)) = (id, pod.map(PodDirectory::at)) else { return Ok(None) };
-        let Some(config) = sandbar_supervisor::read_record(&pod.config())? else {
+        let (Some(id), Some(directory_of_pod)) = (id, pod.map(PodDirectory::at)) else {
             return Ok(None);
         };
-        let address = sandbar_supervisor::read_record(&pod.address())?;
-        Container::read(&pod, &id, &config, address.as_ref())
+        let Some(config) = sandbar_supervisor::read_record(&directory_of_pod.config())? else {
+            return Ok(None);
+        };
+        let connections = pod::connections(&directory_of_pod)?;
+        Container::read(&directory_of_pod, &id, &config, &connections)
     }
 }
 
@@ -104,7 +106,7 @@ pub(crate) fn not_found(what: &str, name: &str) -> Error {
 }
 
 /// The one id that begins with `prefix`.
-fn by_prefix<'a>(ids: &'a [String], prefix: &str, what: &str) -> Result<&'a str, Error> {
+pub(crate) fn by_prefix<'a>(ids: &'a [String], prefix: &str, what: &str) -> Result<&'a str, Error> {
     let hexadecimal = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut found = ids.iter().filter(|id| hexadecimal && id.starts_with(prefix));
     match (found.next(), found.next()) {

@@ -18,6 +18,8 @@ mod bundle;
 mod capabilities;
 mod change_ports;
 mod cni;
+mod connect;
+mod connections;
 mod container;
 mod create_container;
 mod create_pod;
@@ -33,6 +35,7 @@ mod lifecycle;
 mod log;
 mod names;
 mod network;
+mod networks;
 mod options;
 mod pause_image;
 mod pod;
@@ -55,8 +58,10 @@ pub use engine::Engine;
 pub use error::{Error, Kind};
 pub use exec::Exec;
 pub use log::{Log, LogChunk};
+pub use networks::NetworkOptions;
 pub use options::{
-    ContainerOptions, ExecOptions, PodOptions, Sharing, Source, Ulimit, Volume, VolumeSource,
+    ContainerOptions, ExecOptions, HostAddress, PodOptions, Sharing, Source, Ulimit, Volume,
+    VolumeSource,
 };
 pub use pod::{Pod, PodState};
 pub use resolver::ensure_resolver;

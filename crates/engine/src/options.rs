@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use sandbar_spec::{
-    ContainerName, ExposedPort, Limits, NetworkMode, PodName, PortRequest, RestartPolicy, Shared,
-    SignalNumber,
+    ContainerName, ExposedPort, Limits, Membership, NetworkMode, PodName, PortRequest,
+    RestartPolicy, Shared, SignalNumber,
 };
 
 /// What a new pod is asked to be.
@@ -20,12 +20,27 @@ pub struct PodOptions {
     pub shared: Shared,
     /// Its sandbox's network.
     pub network: NetworkMode,
+    /// The networks that it is on, the one with the default route first; the default one if none.
+    pub memberships: Vec<Membership>,
     /// Its published ports.
     pub ports: Vec<PortRequest>,
     /// What its containers find in `/etc/hosts` beside the usual.
-    pub hosts: Vec<(String, IpAddr)>,
-    /// Its name servers; the host's if none.
+    pub hosts: Vec<(String, HostAddress)>,
+    /// Its name servers; the host's or its network's if none.
     pub dns: Vec<IpAddr>,
+    /// The domains that it searches for names; the host's or its network's if none, none if `.`.
+    pub dns_search: Vec<String>,
+    /// Options of its resolver (resolv.conf(5)); the host's if none.
+    pub dns_options: Vec<String>,
+}
+
+/// The address of a name in `/etc/hosts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostAddress {
+    /// This.
+    Ip(IpAddr),
+    /// The host's, as the pod reaches it.
+    Gateway,
 }
 
 impl Default for PodOptions {
@@ -35,9 +50,12 @@ impl Default for PodOptions {
             hostname: None,
             shared: Shared::default(),
             network: NetworkMode::Bridge,
+            memberships: Vec::new(),
             ports: Vec::new(),
             hosts: Vec::new(),
             dns: Vec::new(),
+            dns_search: Vec::new(),
+            dns_options: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sandbar_spec::layout::PodDirectory;
-use sandbar_spec::{Address, ContainerState, PodConfig, PodStatus};
+use sandbar_spec::{Connection, ContainerState, PodConfig, PodStatus};
 use sandbar_supervisor::read_record;
 
 use crate::container::Container;
@@ -16,8 +16,8 @@ pub struct Pod {
     pub config: PodConfig,
     /// What its supervisor last wrote.
     pub status: PodStatus,
-    /// Its address, if it has one.
-    pub address: Option<Address>,
+    /// The networks that it is on, the one with the default route first.
+    pub connections: Vec<Connection>,
     /// Its containers, pause among them.
     pub containers: Vec<Container>,
 }
@@ -40,18 +40,18 @@ impl Pod {
     pub(crate) fn read(directory: &PodDirectory) -> Result<Option<Self>, Error> {
         let Some(config) = read_record::<PodConfig>(&directory.config())? else { return Ok(None) };
         let status = read_record(&directory.status())?.unwrap_or_default();
-        let address: Option<Address> = read_record(&directory.address())?;
+        let connections = connections(directory)?;
         let mut containers = Vec::new();
         for entry in std::fs::read_dir(directory.containers()).into_iter().flatten().flatten() {
             let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
             // One whose records are broken hides no other; `pod rm -f` clears it.
-            let container = Container::read(directory, &id, &config, address.as_ref());
+            let container = Container::read(directory, &id, &config, &connections);
             containers.extend(container.unwrap_or_default());
         }
         containers.sort_by_key(|container| container.config.created_at);
-        Ok(Some(Self { config, status, address, containers }))
+        Ok(Some(Self { config, status, connections, containers }))
     }
 
     /// Where it is in its life.
@@ -68,6 +68,11 @@ impl Pod {
             _ => PodState::Degraded,
         }
     }
+}
+
+/// The networks that the pod in `directory` is on.
+pub(crate) fn connections(directory: &PodDirectory) -> Result<Vec<Connection>, Error> {
+    Ok(read_record(&directory.networks())?.unwrap_or_default())
 }
 
 impl fmt::Display for PodState {

@@ -34,7 +34,7 @@ impl Engine {
         let mut sockets = Vec::new();
         for port in ports {
             for single in published(port) {
-                let held = sandbar_network::reserve(&single, Reach::Ipv4);
+                let held = sandbar_network::reserve(&single, reach());
                 sockets.extend(held.map_err(|error| self.refused(&single, port, error))?);
             }
         }
@@ -45,7 +45,7 @@ impl Engine {
     pub(crate) fn reserve_what_is_free(&self, ports: &[PortMapping]) -> Vec<OwnedFd> {
         let _as_far_as_there_is_room = descriptors::make_room(count(ports));
         let singles = ports.iter().flat_map(published);
-        singles.filter_map(|port| sandbar_network::reserve(&port, Reach::Ipv4).ok()?).collect()
+        singles.filter_map(|port| sandbar_network::reserve(&port, reach()).ok()?).collect()
     }
 
     fn refused(
@@ -175,6 +175,14 @@ fn choose(
     Err(none())
 }
 
+/// By which versions of IP ports are reached: by all that the host has.
+fn reach() -> Reach {
+    match sandbar_network::without_ipv6() {
+        Some(_) => Reach::Ipv4,
+        None => Reach::Both,
+    }
+}
+
 /// Takes ports; or says which of them can't be had.
 fn take(port: &PortMapping, avoided: &[PortMapping]) -> Result<Result<Vec<OwnedFd>, u16>, Error> {
     if let Some(other) = avoided.iter().find(|other| port.overlaps(other)) {
@@ -183,7 +191,7 @@ fn take(port: &PortMapping, avoided: &[PortMapping]) -> Result<Result<Vec<OwnedF
     }
     let mut sockets = Vec::new();
     for single in published(port) {
-        match sandbar_network::reserve(&single, Reach::Ipv4) {
+        match sandbar_network::reserve(&single, reach()) {
             Ok(socket) => sockets.extend(socket),
             Err(error) if error.kind() == ErrorKind::PortTaken => {
                 return Ok(Err(single.host_port.get()));

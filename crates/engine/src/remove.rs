@@ -58,6 +58,7 @@ impl Engine {
             _ => {}
         }
         self.unmake_container(&now.config);
+        self.refresh_names(&pod.config)?;
         if pod.config.implicit && pod.containers.len() == 1 {
             self.clear_pod(&pod.config.id)?;
         }
@@ -133,7 +134,7 @@ impl Engine {
             names::release_below(&self.roots.pod_names(), directory.path());
         }
         // Whoever may not change the network has not made any.
-        let disconnected = self.disconnect(id);
+        let disconnected = self.detach_and_unpublish(id);
         match &disconnected {
             // Plugins that can't undo what they did are told of at the end: their records stay for the next boot.
             Err(_) if self.is_connected_by_cni(id) => {}
@@ -171,7 +172,8 @@ impl Engine {
     ) -> (Result<bool, Error>, Lingering) {
         // Plugins that can't undo what they did keep no pod from going: their records stay.
         let _disconnected = self.disconnect_by_cni(&pod.id, netns);
-        match self.unpublish_all(&pod.id) {
+        let unpublished = self.forget_names(&pod.id).and_then(|()| self.unpublish_all(&pod.id));
+        match unpublished {
             Ok(lingering) => (self.remove_what_is_to_be(pod), lingering),
             Err(error) => (Err(error), Lingering::default()),
         }

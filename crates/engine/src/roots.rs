@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sandbar_spec::layout::PodDirectory;
-use sandbar_spec::{ContainerId, PodId};
+use sandbar_spec::{ContainerId, NetworkName, PodId};
 
 /// Where the state is. Two pairs of roots never see each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Roots {
         PodDirectory::at(self.pods().join(id.as_str()))
     }
 
-    /// Addresses in use: the bridge is the host's, so all roots share them.
+    /// Addresses in use, a directory a bridge: bridges are the host's, so all roots share them.
     pub(crate) fn leases() -> PathBuf {
         PathBuf::from("/run/sandbar/addresses")
     }
@@ -59,6 +59,36 @@ impl Roots {
     /// Records of pods on networks of CNI plugins, kept: what plugins lease outlives a reboot.
     pub(crate) fn cni(&self) -> PathBuf {
         self.root.join("cni")
+    }
+
+    /// Addresses in use on one bridge.
+    pub(crate) fn leases_on(interface: &str) -> PathBuf {
+        Self::leases().join(interface)
+    }
+
+    /// Locked by whoever makes or removes a network.
+    pub(crate) fn networks_lock() -> PathBuf {
+        PathBuf::from("/run/sandbar/networks.lock")
+    }
+
+    /// Networks.
+    pub(crate) fn networks(&self) -> PathBuf {
+        self.root.join("networks")
+    }
+
+    /// One network.
+    pub(crate) fn network(&self, name: &NetworkName) -> PathBuf {
+        self.networks().join(format!("{name}.json"))
+    }
+
+    /// What resolvers know of the networks' pods.
+    pub(crate) fn resolvers(&self) -> PathBuf {
+        self.run_root.join("networks")
+    }
+
+    /// What one network's resolver knows.
+    pub(crate) fn resolver(&self, network: &NetworkName) -> PathBuf {
+        self.resolvers().join(network.as_str())
     }
 
     /// The names of pods, each a link to its pod.

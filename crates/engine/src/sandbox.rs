@@ -9,6 +9,7 @@ use sandbar_spec::{NetworkMode, PodConfig};
 use sandbar_supervisor::SandboxNamespaces;
 use sandbar_sys::{During, Failure, Namespaces, unshare};
 
+use crate::connect::open_namespace;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::firewall;
@@ -29,12 +30,15 @@ impl Engine {
         let Some(net) = &namespaces.net else {
             return Ok(Sandbox { namespaces, ..Sandbox::default() });
         };
+        if matches!(pod.network, NetworkMode::Path(_)) {
+            return Ok(Sandbox { namespaces, ..Sandbox::default() });
+        }
         let watch = firewall::watch(pod).map(Watch::into_socket);
-        match self.connect(pod, net.as_fd()) {
+        match self.attach_and_publish(pod, net.as_fd()) {
             Ok(lingering) => Ok(Sandbox { namespaces, lingering, watch }),
             Err(error) => {
                 // What was connected is disconnected; what can't be goes with the namespace.
-                let _disconnected = self.disconnect(&pod.id);
+                let _disconnected = self.detach_and_unpublish(&pod.id);
                 Err(error)
             }
         }
@@ -43,9 +47,14 @@ impl Engine {
 
 fn make(pod: &PodConfig) -> Result<SandboxNamespaces, Error> {
     let mut wanted = Namespaces::NEWIPC | Namespaces::NEWUTS;
-    if pod.network != NetworkMode::Host {
-        wanted |= Namespaces::NEWNET;
-    }
+    let given = match &pod.network {
+        NetworkMode::Path(path) => Some(open_namespace(path)?),
+        NetworkMode::Host => None,
+        NetworkMode::Bridge | NetworkMode::None => {
+            wanted |= Namespaces::NEWNET;
+            None
+        }
+    };
     let hostname = pod.hostname.clone();
     let thread =
         std::thread::Builder::new().spawn(move || -> Result<SandboxNamespaces, Failure> {
@@ -65,7 +74,7 @@ fn make(pod: &PodConfig) -> Result<SandboxNamespaces, Error> {
                     .during("open", || path.clone())
             };
             let net: Option<OwnedFd> =
-                if wanted.contains(Namespaces::NEWNET) { Some(open("net")?) } else { None };
+                if wanted.contains(Namespaces::NEWNET) { Some(open("net")?) } else { given };
             Ok(SandboxNamespaces { net, ipc: Some(open("ipc")?), uts: Some(open("uts")?) })
         });
     let joined = thread

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use rustix::process::DumpableBehavior;
-use sandbar_spec::{NetworkMode, PodId};
+use sandbar_spec::PodId;
 use sandbar_supervisor::{Given, SandboxNamespaces};
 use sandbar_sys::{During, take_inherited};
 
@@ -94,7 +94,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     // A pod that stays can be started again as soon as this process has ended: its interface's name is free
     // by then.
     ended.tell_clients();
-    let detached = if pod.network == NetworkMode::Bridge { engine.detach(&pod.id) } else { Ok(()) };
+    let detached = engine.detach_all(&pod.id);
     drop(ended);
     lingering.close_at_leisure();
     gone.and(detached)

@@ -55,7 +55,7 @@ impl Engine {
         let sandbox = if has_life(&found) { Sandbox::default() } else { self.make_sandbox(now)? };
         let started = self.start_supervisor(now, &lock, &sandbox);
         if started.is_err() && !has_life(&found) {
-            let _disconnected = self.disconnect(&pod.id);
+            let _disconnected = self.detach_and_unpublish(&pod.id);
         }
         started
     }

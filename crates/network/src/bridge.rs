@@ -289,10 +289,13 @@ impl Bridge {
 /// Where bridges call netfilter, an answer is translated back to `::1` within the bridge; then it comes in to the
 /// host by an interface that is not `lo`, and is dropped (`ip6_rcv_core`).
 fn loopback6() -> Loopback6 {
-    match sysctl::read(CALLS_NETFILTER_6) {
-        Ok(value) if value != "0" => Loopback6::DoesNot,
-        _ => Loopback6::Leads,
-    }
+    if is_loopback6_published() { Loopback6::Leads } else { Loopback6::DoesNot }
+}
+
+/// Whether ports that are published over IPv6 are reached by `::1`, too ([`Ensured::is_loopback6_published`]).
+#[must_use]
+pub fn is_loopback6_published() -> bool {
+    !sysctl::read(CALLS_NETFILTER_6).is_ok_and(|value| value != "0")
 }
 
 fn check_mtu(mtu: Option<u32>, has_ipv6: bool) -> Result<()> {

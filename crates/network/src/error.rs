@@ -14,6 +14,8 @@ pub enum ErrorKind {
     InvalidInput,
     /// Every address of the subnet is leased.
     Exhausted,
+    /// An address that was asked for is leased to another.
+    AddressTaken,
     /// The host's port is published already, or a process of the host holds it.
     PortTaken,
     /// The bridge's subnet overlaps a route or an address of another interface.

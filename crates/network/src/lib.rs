@@ -9,15 +9,16 @@
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use sandbar_network::{
-//!     Attachment, Bridge, InterfaceName, Leases, Protocol, PublishedPort, Reach, attach, publish, reserve,
+//!     Attachment, Bridge, InterfaceName, Leases, Pool, Protocol, PublishedPort, Reach, Wanted, attach, publish,
+//!     reserve,
 //! };
 //! use std::{fs::File, num::NonZeroU16, os::fd::AsFd, path::Path};
 //!
 //! let bridge = Bridge::default(); // sandbar0, 10.84.0.0/16
 //! bridge.ensure()?;
 //!
-//! let leases = Leases::open(Path::new("/run/sandbar/addresses"), bridge.subnet())?;
-//! let address = leases.acquire("4f2a9c")?;
+//! let leases = Leases::open(Path::new("/run/sandbar/addresses/sandbar0"))?;
+//! let address = leases.acquire("4f2a9c", &Pool::new(&bridge)?, Wanted::default())?;
 //!
 //! let netns = File::open("/run/netns/pod")?;
 //! attach(&bridge, netns.as_fd(), &Attachment::new(InterfaceName::for_pod("4f2a9c")?, address))?;
@@ -55,6 +56,7 @@ mod message;
 mod netlink;
 mod nftables;
 mod overlap;
+mod pool;
 mod port;
 mod publish;
 mod reserve;
@@ -64,16 +66,18 @@ mod sysctl;
 mod watch;
 
 pub use attach::{Attached, Attachment, DefaultRoute, attach, bring_up_loopback, detach};
-pub use bridge::{Access, Bridge, Ensured};
+pub use bridge::{Access, Bridge, Ensured, is_loopback6_published};
 pub use error::{Error, ErrorKind, Result};
 pub use interface::InterfaceName;
 pub use lease::Leases;
 pub use lingering::Lingering;
 pub use mac::MacAddress;
+pub use overlap::first_free;
+pub use pool::{Pool, Wanted};
 pub use port::{PodAddresses, Protocol, PublishedPort};
 pub use publish::{publish, put_back, unpublish, unpublish_address};
 pub use reserve::{Reach, reserve};
 pub use subnet::Subnet;
 pub use subnet6::Subnet6;
-pub use sysctl::{Change, Setting, WithoutIpv6};
+pub use sysctl::{Change, Setting, WithoutIpv6, without_ipv6};
 pub use watch::Watch;

@@ -9,8 +9,8 @@ use netlink_packet_route::{
 use rustix::net::netdevice::{index_to_name, name_to_index};
 
 use crate::{
-    Bridge, Error, ErrorKind, Result,
-    message::{answer_of, family},
+    Bridge, Error, ErrorKind, Result, Subnet,
+    message::{answer_of, family, open_route},
     netlink::{Answer, Request, Socket, bytes_at, find, u32_of},
 };
 
@@ -35,15 +35,34 @@ pub(crate) fn check(socket: &mut Socket, bridge: &Bridge) -> Result<()> {
     }
 }
 
-fn check_family(socket: &mut Socket, bridge: &Bridge, unspecified: IpAddr) -> Result<()> {
+/// The first of `subnets` that overlaps no route of the host, and so no address of its interfaces either.
+///
+/// # Errors
+/// `System`.
+pub fn first_free(mut subnets: impl Iterator<Item = Subnet>) -> Result<Option<Subnet>> {
+    let messages = list(&mut open_route()?, Ipv4Addr::UNSPECIFIED.into())?;
+    let routes: Vec<Route> = messages.iter().filter_map(|message| read(message)).collect();
+    Ok(subnets.find(|subnet| {
+        !routes.iter().any(|route| match route.base {
+            IpAddr::V4(base) => subnet.overlaps(base, route.prefix),
+            IpAddr::V6(_) => false,
+        })
+    }))
+}
+
+fn list(socket: &mut Socket, unspecified: IpAddr) -> Result<Vec<Vec<u8>>> {
     let mut message = RouteMessage::default();
     message.header.address_family = family(unspecified);
     let request =
         Request { message: RouteNetlinkMessage::GetRoute(message), flags: 0, answer: Answer::Dump };
     const CALL: &str = "list the host's routes";
-    let messages = answer_of(socket, request)
+    answer_of(socket, request)
         .map_err(|error| Error::system(CALL, error))?
-        .map_err(|refusal| Error::refused(CALL, refusal))?;
+        .map_err(|refusal| Error::refused(CALL, refusal))
+}
+
+fn check_family(socket: &mut Socket, bridge: &Bridge, unspecified: IpAddr) -> Result<()> {
+    let messages = list(socket, unspecified)?;
     // Asked after the list was: another process may make the bridge at this moment.
     let own = name_to_index(&*socket, bridge.name().as_str()).ok();
     for Route { base, prefix, interface } in messages.iter().filter_map(|message| read(message)) {

@@ -73,19 +73,10 @@ impl Subnet {
     }
 
     /// Whether any address is in both `self` and `base/prefix`.
-    pub(crate) fn overlaps(self, base: Ipv4Addr, prefix: u8) -> bool {
+    #[must_use]
+    pub fn overlaps(self, base: Ipv4Addr, prefix: u8) -> bool {
         let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(prefix))).unwrap_or(0);
         self.base & mask == base.to_bits() & mask
-    }
-
-    /// How many pods have room.
-    pub(crate) fn room(self) -> u32 {
-        (self.last() - self.base) - 2
-    }
-
-    /// The `n`th pod's address, wrapping around after [`Self::room`].
-    pub(crate) fn pod(self, n: u32) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.base + 2 + n % self.room())
     }
 
     fn mask(self) -> u32 {
@@ -127,14 +118,11 @@ mod tests {
     #[test]
     fn the_first_the_second_and_the_last_are_not_for_pods() {
         let subnet: Subnet = "192.168.7.0/30".parse().unwrap();
-        assert_eq!(subnet.room(), 1);
-        assert_eq!(subnet.pod(0), Ipv4Addr::new(192, 168, 7, 2));
-        assert_eq!(subnet.pod(1), subnet.pod(0));
+        assert!(subnet.is_for_pods(Ipv4Addr::new(192, 168, 7, 2)));
         for taken in [0, 1, 3, 4] {
             assert!(!subnet.is_for_pods(Ipv4Addr::new(192, 168, 7, taken)), "{taken}");
         }
         assert_eq!("10.84.0.0/16".parse::<Subnet>().unwrap(), Subnet::DEFAULT);
-        assert_eq!(Subnet::DEFAULT.room(), 65_533);
     }
 
     #[test]

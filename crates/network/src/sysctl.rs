@@ -61,7 +61,8 @@ impl fmt::Display for WithoutIpv6 {
 }
 
 /// Why the calling thread's network namespace has no IPv6; `None` where it has.
-pub(crate) fn without_ipv6() -> Option<WithoutIpv6> {
+#[must_use]
+pub fn without_ipv6() -> Option<WithoutIpv6> {
     match read("ipv6/conf/all/disable_ipv6") {
         Err(_) => Some(WithoutIpv6::Kernel),
         Ok(value) => (value == "1").then_some(WithoutIpv6::Disabled),

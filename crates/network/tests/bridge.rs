@@ -15,8 +15,8 @@ use node::{
     on_a_node, pod, pod_address, port, run, serve_on_host, tcp,
 };
 use sandbar_network::{
-    Attachment, Bridge, ErrorKind, Leases, PodAddresses, Protocol, PublishedPort, attach,
-    bring_up_loopback, detach, publish, unpublish,
+    Attachment, Bridge, ErrorKind, Leases, PodAddresses, Pool, Protocol, PublishedPort, Wanted,
+    attach, bring_up_loopback, detach, publish, unpublish,
 };
 
 #[test]
@@ -271,7 +271,8 @@ fn how_long_it_takes() {
     on_a_node("how_long_it_takes", || {
         let bridge = dual();
         let dir = tempfile::tempdir().unwrap();
-        let leases = Leases::open(dir.path(), bridge.subnet()).unwrap();
+        let leases = Leases::open(dir.path()).unwrap();
+        let pool = Pool::new(&bridge).unwrap();
         let mut times = [const { Vec::new() }; 6];
         for n in 0..30_u16 {
             let name: &'static str = format!("pod{n}").leak();
@@ -286,7 +287,7 @@ fn how_long_it_takes() {
             let v6 = addresses(&bridge, u8::try_from(n).unwrap() + 2).v6;
             let ports = [port(8000 + n, 80, Protocol::Tcp)];
             time(0, &mut || drop(bridge.ensure().unwrap()));
-            time(1, &mut || address = leases.acquire(name).unwrap());
+            time(1, &mut || address = leases.acquire(name, &pool, Wanted::default()).unwrap().v4);
             time(2, &mut || {
                 attach(
                     &bridge,

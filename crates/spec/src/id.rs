@@ -78,6 +78,11 @@ id!(
     ContainerId,
     "container id"
 );
+id!(
+    /// A network's id.
+    NetworkId,
+    "network id"
+);
 
 #[cfg(test)]
 mod tests {

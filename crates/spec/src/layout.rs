@@ -33,10 +33,10 @@ impl PodDirectory {
         self.0.join("status.json")
     }
 
-    /// [`Address`](crate::Address).
+    /// A list of [`Connection`](crate::Connection)s, the one with the default route first.
     #[must_use]
-    pub fn address(&self) -> PathBuf {
-        self.0.join("address.json")
+    pub fn networks(&self) -> PathBuf {
+        self.0.join("networks.json")
     }
 
     /// The [`PortMapping`](crate::PortMapping)s that are just being added or removed. What is here and not in the

@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod cidr;
 mod container;
 pub mod control;
 mod id;
@@ -18,19 +19,22 @@ pub mod layout;
 mod limits;
 mod name;
 mod namespaces;
+mod network;
 mod pod;
 mod port;
 mod port_request;
 mod restart;
 mod signal;
 
+pub use cidr::{Address, Cidr};
 pub use container::{ContainerConfig, ContainerState, ContainerStatus, ExitCode, Rootfs};
-pub use id::{ContainerId, PodId};
+pub use id::{ContainerId, NetworkId, PodId};
 pub use invalid::Invalid;
 pub use limits::{Bytes, Limits};
-pub use name::{ContainerName, PodName};
+pub use name::{ContainerName, NetworkName, PodName};
 pub use namespaces::{NamespaceMode, Namespaces, Shared};
-pub use pod::{Address, CniNetwork, NetworkMode, PauseStatus, PodConfig, PodStatus};
+pub use network::{AddressPlan, Connection, Connection6, Membership, NetworkAccess, NetworkConfig};
+pub use pod::{CniNetwork, NetworkMode, PauseStatus, PodConfig, PodStatus};
 pub use port::{PortMapping, Protocol};
 pub use port_request::{ExposedPort, HostPorts, PortRequest};
 pub use restart::RestartPolicy;

@@ -80,6 +80,11 @@ name!(
     ContainerName,
     "container name"
 );
+name!(
+    /// A network's name.
+    NetworkName,
+    "network name"
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A pod: what it is asked to be, and what it is.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -9,15 +9,18 @@ use serde::{Deserialize, Serialize};
 use crate::{ContainerId, PodId, PodName, PortMapping, Shared};
 
 /// The network of a pod's sandbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
-    /// An address on Sandbar's own bridge.
+    /// Addresses on one or several of Sandbar's networks: its [`Connection`](crate::Connection)s.
     Bridge,
     /// The host's own network.
     Host,
     /// Loopback alone.
     None,
+    /// A network namespace that somebody else made, at this path.
+    #[serde(rename = "ns")]
+    Path(PathBuf),
 }
 
 /// What a pod is asked to be. Written before its first resource exists; of it only the published ports change.
@@ -47,6 +50,12 @@ pub struct PodConfig {
     /// Its name servers; the host's if none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns: Vec<IpAddr>,
+    /// The domains that its containers search for names; those of the host or the network if none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_search: Vec<String>,
+    /// Options of its containers' resolvers; the host's if none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dns_options: Vec<String>,
     /// Its pause: the container that holds it open and that `pid: pod` joins. It is brought back when it
     /// ends without being asked to.
     pub pause: Option<ContainerId>,
@@ -63,21 +72,6 @@ pub struct CniNetwork {
     pub configurations: PathBuf,
     /// The directories of plugins.
     pub plugins: Vec<PathBuf>,
-}
-
-/// Where a pod is on its network. Written before the address is used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Address {
-    /// Its address.
-    pub ip: Ipv4Addr,
-    /// The length of its network's prefix.
-    pub prefix: u8,
-    /// Where it sends what is for elsewhere.
-    pub gateway: Ipv4Addr,
-    /// Its interface's hardware address.
-    pub mac: String,
-    /// The host's end of its interface pair.
-    pub interface: String,
 }
 
 /// What a pod is, as its supervisor last wrote it.

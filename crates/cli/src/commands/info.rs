@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sandbar_cgroup::{Controller, Hierarchy, Version};
-use sandbar_network::Bridge;
+use sandbar_engine::Engine;
 use serde_json::{Value, json};
 
 use super::TextFormat;
@@ -43,7 +43,7 @@ impl Info {
             "Kernel": rustix::system::uname().release().to_string_lossy(),
             "Architecture": std::env::consts::ARCH,
             "Cgroups": cgroups(),
-            "Network": network(),
+            "Networks": networks(&engine)?,
             "Fallbacks": fallbacks(),
         });
         match self.format {
@@ -69,25 +69,36 @@ fn cgroups() -> Value {
     }
 }
 
-/// The bridge, and the settings of the host that making it has changed.
-fn network() -> Value {
-    let bridge = Bridge::default();
-    let name = bridge.name().to_string();
-    let is_there = Path::new("/sys/class/net").join(&name).exists();
-    json!({
-        "Bridge": name,
-        "Subnet": bridge.subnet().to_string(),
-        "Gateway": bridge.gateway().to_string(),
-        "BridgeIsThere": is_there,
-        "ip_forward": setting("ip_forward"),
-        "route_localnet": setting(&format!("conf/{name}/route_localnet")),
-    })
-}
-
-/// A setting below `/proc/sys/net/ipv4`; none for a bridge that is not there.
-fn setting(name: &str) -> Option<bool> {
-    let value = std::fs::read(Path::new("/proc/sys/net/ipv4").join(name)).ok()?;
-    Some(value.trim_ascii() != b"0")
+/// The networks, and the settings of the host that their bridges depend on.
+fn networks(engine: &Engine) -> Result<Value> {
+    let networks = engine.networks().doing("list the networks")?;
+    let mut told = serde_json::Map::new();
+    for network in networks {
+        let settings = engine.host_settings(&network).doing("read the host's settings")?;
+        let settings = settings.into_iter().map(|it| {
+            let value = it.value.unwrap_or_else(|| "not there".to_owned());
+            let value = match it.needed.filter(|needed| *needed != value) {
+                Some(needed) => format!("{value} (set to {needed} for the first pod)"),
+                None => value,
+            };
+            (it.name, Value::String(value))
+        });
+        let is_there = Path::new("/sys/class/net").join(&network.interface).exists();
+        let subnets = [
+            Some(network.ipv4.subnet.to_string()),
+            network.ipv6.map(|ipv6| ipv6.subnet.to_string()),
+        ];
+        told.insert(
+            network.name.to_string(),
+            json!({
+                "Bridge": network.interface,
+                "BridgeIsThere": is_there,
+                "Subnets": subnets.into_iter().flatten().collect::<Vec<_>>(),
+                "HostSettings": settings.collect::<serde_json::Map<_, _>>(),
+            }),
+        );
+    }
+    Ok(Value::Object(told))
 }
 
 /// CAP_SYS_RESOURCE: its bit in the sets of capabilities(7).
@@ -100,6 +111,13 @@ fn fallbacks() -> Vec<String> {
     if !has_capability(&status, SYS_RESOURCE) {
         let text = "no CAP_SYS_RESOURCE: limits above the caller's own, and less readiness to be \
                     ended for want of memory, can't be given";
+        fallbacks.push(text.to_owned());
+    }
+    if let Some(why) = sandbar_network::without_ipv6() {
+        fallbacks.push(format!("pods have no IPv6: {why}"));
+    } else if !sandbar_network::is_loopback6_published() {
+        let text = "bridges call netfilter for IPv6 (net.bridge.bridge-nf-call-ip6tables): published \
+                    ports are not reached by ::1, where connections are refused";
         fallbacks.push(text.to_owned());
     }
     if let Ok(found) = Hierarchy::detect() {

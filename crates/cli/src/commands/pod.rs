@@ -24,7 +24,7 @@ pub(crate) struct Pod {
 /// What can be done with pods.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Create(create::Create),
+    Create(Box<create::Create>),
     Start(start::Start),
     Stop(stop::Stop),
     Rm(rm::Rm),

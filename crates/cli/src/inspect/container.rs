@@ -5,7 +5,7 @@ use sandbar_engine::{Container, Roots};
 use sandbar_spec::ContainerState;
 use serde_json::{Map, Value, json};
 
-use super::{config, host_config, mounts, ports};
+use super::{config, host_config, mounts, network, ports};
 use crate::human;
 
 /// What Docker says of a time that never was.
@@ -29,7 +29,7 @@ pub(crate) fn container(container: &Container, spec: &Spec, roots: &Roots) -> Va
         "Mounts": mounts::of(spec, roots),
         "HostConfig": host_config::of(container, spec),
         "Config": config::of(container, spec),
-        "NetworkSettings": network(container),
+        "NetworkSettings": network_settings(container),
         "Pod": container.pod.id,
         "PodName": container.pod.name,
         "IsInfra": container.is_pause() && !container.pod.implicit,
@@ -64,19 +64,18 @@ fn exit_code(container: &Container) -> Option<i32> {
     }
 }
 
-fn network(container: &Container) -> Value {
-    let address = container.address.as_ref();
+fn network_settings(container: &Container) -> Value {
     let published = match container.is_active() && container.config.shares_pod_network() {
-        true => ports::map_with(&container.config.exposed, &container.pod.ports),
+        true => ports::map_with(
+            &container.config.exposed,
+            &container.pod.ports,
+            human::has_ipv6(&container.connections),
+        ),
         false => Value::Object(Map::new()),
     };
-    json!({
-        "IPAddress": address.map(|it| it.ip.to_string()).unwrap_or_default(),
-        "IPPrefixLen": address.map_or(0, |it| it.prefix),
-        "Gateway": address.map(|it| it.gateway.to_string()).unwrap_or_default(),
-        "MacAddress": address.map(|it| it.mac.as_str()).unwrap_or_default(),
-        "Ports": published,
-    })
+    let mut settings = network::settings(&container.connections);
+    settings.insert("Ports".to_owned(), published);
+    Value::Object(settings)
 }
 
 #[cfg(test)]

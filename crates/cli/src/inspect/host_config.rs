@@ -2,10 +2,13 @@
 
 use oci_spec::runtime::{Root, Spec};
 use sandbar_engine::Container;
-use sandbar_spec::{NamespaceMode, NetworkMode, RestartPolicy};
+use sandbar_spec::{Connection, NamespaceMode, NetworkConfig, NetworkMode, RestartPolicy};
 use serde_json::{Map, Value, json};
 
 use super::ports;
+use crate::human;
+
+const DEFAULT: &str = NetworkConfig::DEFAULT_NAME;
 
 /// The container's `HostConfig`.
 pub(super) fn of(container: &Container, spec: &Spec) -> Value {
@@ -14,7 +17,7 @@ pub(super) fn of(container: &Container, spec: &Spec) -> Value {
     let bytes = |limit: Option<sandbar_spec::Bytes>| limit.map_or(0, |bytes| bytes.0);
     let is_read_only = spec.root().as_ref().and_then(Root::readonly).unwrap_or(false);
     let bindings = match config.shares_pod_network() {
-        true => ports::map(&container.pod.ports),
+        true => ports::map(&container.pod.ports, human::has_ipv6(&container.connections)),
         false => Value::Object(Map::new()),
     };
     json!({
@@ -40,12 +43,20 @@ fn network(container: &Container) -> String {
         NamespaceMode::Private => "none".to_owned(),
         NamespaceMode::Host => "host".to_owned(),
         NamespaceMode::Container(id) => format!("container:{id}"),
-        NamespaceMode::Pod => match container.pod.network {
-            NetworkMode::Bridge => "bridge",
-            NetworkMode::Host => "host",
-            NetworkMode::None => "none",
+        NamespaceMode::Pod => mode(&container.pod.network, &container.connections),
+    }
+}
+
+/// A pod's network in Docker's words.
+pub(super) fn mode(mode: &NetworkMode, connections: &[Connection]) -> String {
+    match (mode, connections.first()) {
+        (NetworkMode::Bridge, Some(first)) if first.network.as_str() != DEFAULT => {
+            first.network.to_string()
         }
-        .to_owned(),
+        (NetworkMode::Bridge, _) => "bridge".to_owned(),
+        (NetworkMode::Host, _) => "host".to_owned(),
+        (NetworkMode::None, _) => "none".to_owned(),
+        (NetworkMode::Path(path), _) => format!("ns:{}", path.display()),
     }
 }
 

@@ -4,7 +4,7 @@ use sandbar_engine::Pod;
 use sandbar_spec::{ContainerId, NetworkMode};
 use serde_json::{Value, json};
 
-use super::ports;
+use super::{host_config, network, ports};
 use crate::human;
 
 /// All there is to know of a pod.
@@ -17,12 +17,6 @@ pub(crate) fn pod(pod: &Pod) -> Value {
             "State": human::state(container.status.state),
         })
     });
-    let network = match of.network {
-        NetworkMode::Bridge => "bridge",
-        NetworkMode::Host => "host",
-        NetworkMode::None => "none",
-    };
-    let address = pod.address.as_ref();
     json!({
         "Id": of.id,
         "Name": of.name,
@@ -32,16 +26,11 @@ pub(crate) fn pod(pod: &Pod) -> Value {
         "SharedNamespaces": of.shared.names(),
         "InfraContainerID": of.pause.as_ref().map(ContainerId::as_str).unwrap_or_default(),
         "InfraConfig": {
-            "PortBindings": ports::map(&of.ports),
+            "PortBindings": ports::map(&of.ports, human::has_ipv6(&pod.connections)),
             "HostNetwork": of.network == NetworkMode::Host,
-            "NetworkMode": network,
+            "NetworkMode": host_config::mode(&of.network, &pod.connections),
         },
-        "NetworkSettings": {
-            "IPAddress": address.map(|it| it.ip.to_string()).unwrap_or_default(),
-            "IPPrefixLen": address.map_or(0, |it| it.prefix),
-            "Gateway": address.map(|it| it.gateway.to_string()).unwrap_or_default(),
-            "MacAddress": address.map(|it| it.mac.as_str()).unwrap_or_default(),
-        },
+        "NetworkSettings": network::settings(&pod.connections),
         "NumContainers": pod.containers.len(),
         "Containers": containers.collect::<Vec<_>>(),
         "Supervisor": {

@@ -1,19 +1,18 @@
 //! Published ports, as Docker's `PortBindings` and `Ports` have them.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use sandbar_spec::{ExposedPort, PortMapping};
 use serde_json::{Map, Value, json};
 
 /// From the container's port to where on the host it is published.
-pub(super) fn map(ports: &[PortMapping]) -> Value {
-    json!(published(ports))
+pub(super) fn map(ports: &[PortMapping], with_ipv6: bool) -> Value {
+    json!(published(ports, with_ipv6))
 }
 
 /// The same, and `null` for what is exposed and not published.
-pub(super) fn map_with(exposed: &[ExposedPort], ports: &[PortMapping]) -> Value {
-    let mut map = published(ports);
+pub(super) fn map_with(exposed: &[ExposedPort], ports: &[PortMapping], with_ipv6: bool) -> Value {
+    let mut map = published(ports, with_ipv6);
     for port in exposed.iter().flat_map(each) {
         map.entry(port).or_insert(Value::Null);
     }
@@ -25,14 +24,15 @@ pub(super) fn exposed(ports: &[ExposedPort]) -> Value {
     Value::Object(ports.iter().flat_map(each).map(|port| (port, json!({}))).collect::<Map<_, _>>())
 }
 
-fn published(ports: &[PortMapping]) -> BTreeMap<String, Value> {
+fn published(ports: &[PortMapping], with_ipv6: bool) -> BTreeMap<String, Value> {
     let mut map: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for port in ports {
-        let ip = port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()).to_string();
         for (host_port, container_port) in port.pairs() {
             let key = format!("{container_port}/{}", port.protocol);
-            let at = json!({ "HostIp": ip, "HostPort": host_port.to_string() });
-            map.entry(key).or_default().push(at);
+            let at = port
+                .addresses(with_ipv6)
+                .map(|ip| json!({ "HostIp": ip.to_string(), "HostPort": host_port.to_string() }));
+            map.entry(key).or_default().extend(at);
         }
     }
     map.into_iter().map(|(key, at)| (key, Value::Array(at))).collect()
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn one_port_can_be_published_twice() {
         assert_eq!(
-            map(&["127.0.0.1:80:80", "8080:80", "53-54:53-54/udp"].map(port)),
+            map(&["127.0.0.1:80:80", "8080:80", "53-54:53-54/udp"].map(port), false),
             json!({
                 "80/tcp": [
                     {"HostIp": "127.0.0.1", "HostPort": "80"},
@@ -71,9 +71,12 @@ mod tests {
     fn what_is_exposed_and_not_published_leads_from_nowhere() {
         let listened = ["80/tcp", "443-444/tcp"].map(|text| text.parse().unwrap());
         assert_eq!(
-            map_with(&listened, &[port("8080:80")]),
+            map_with(&listened, &[port("8080:80")], true),
             json!({
-                "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}],
+                "80/tcp": [
+                    {"HostIp": "0.0.0.0", "HostPort": "8080"},
+                    {"HostIp": "::", "HostPort": "8080"},
+                ],
                 "443/tcp": null,
                 "444/tcp": null,
             })

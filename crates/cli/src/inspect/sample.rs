@@ -5,8 +5,8 @@ use oci_spec::runtime::Spec;
 use sandbar_engine::{Container, Pod};
 use sandbar_spec::layout::{ContainerDirectory, PodDirectory};
 use sandbar_spec::{
-    Address, Bytes, ContainerConfig, ContainerId, ContainerState, ContainerStatus, Limits,
-    NamespaceMode, Namespaces, NetworkMode, PodConfig, PodId, PodStatus, PortRequest,
+    Bytes, Connection, ContainerConfig, ContainerId, ContainerState, ContainerStatus, Limits,
+    NamespaceMode, Namespaces, NetworkId, NetworkMode, PodConfig, PodId, PodStatus, PortRequest,
     RestartPolicy, Rootfs, Shared, SignalNumber,
 };
 use serde_json::json;
@@ -30,6 +30,8 @@ fn pod_config() -> PodConfig {
         network: NetworkMode::Bridge,
         hosts: Vec::new(),
         dns: Vec::new(),
+        dns_search: Vec::new(),
+        dns_options: Vec::new(),
         cni: None,
         ports: vec!["8080:80".parse::<PortRequest>().unwrap().mapping().unwrap()],
         pause: Some(ContainerId::from_random([0xef; 32])),
@@ -37,13 +39,19 @@ fn pod_config() -> PodConfig {
     }
 }
 
-fn address() -> Address {
-    Address {
+fn connection() -> Connection {
+    Connection {
+        network: "sandbar".parse().unwrap(),
+        network_id: NetworkId::from_random([0x11; 32]),
         ip: [10, 84, 0, 2].into(),
         prefix: 16,
         gateway: [10, 84, 0, 1].into(),
+        ipv6: None,
         mac: "02:00:0a:54:00:02".into(),
-        interface: "sbx".into(),
+        interface: "eth0".into(),
+        host_interface: "sbx".into(),
+        aliases: Vec::new(),
+        names: false,
     }
 }
 
@@ -88,7 +96,7 @@ pub(crate) fn container() -> Container {
         started_at: Some(time(1)),
         ..ContainerStatus::default()
     };
-    Container { config, status, pod: pod_config(), address: Some(address()), directory }
+    Container { config, status, pod: pod_config(), connections: vec![connection()], directory }
 }
 
 /// The pod that it is in.
@@ -96,7 +104,7 @@ pub(crate) fn pod() -> Pod {
     Pod {
         config: pod_config(),
         status: PodStatus::default(),
-        address: Some(address()),
+        connections: vec![connection()],
         containers: vec![container()],
     }
 }

@@ -1,7 +1,9 @@
 //! Which namespaces a container joins, and what is said of the pod that is made for it if it joins none.
 
 use sandbar_engine::{ContainerOptions, Sharing};
-use sandbar_spec::NetworkMode;
+use sandbar_spec::{Membership, NetworkMode};
+
+use super::membership::{self, Addressing};
 
 use crate::failure::{Failure, Result};
 use crate::values::{Namespace, Network};
@@ -17,9 +19,11 @@ pub(crate) struct Joining {
         long = "network",
         alias = "net",
         value_name = "MODE",
-        help = "bridge, host, none, container:NAME or\npod:NAME; also --net"
+        help = "bridge, a network, host, none, ns:PATH,\ncontainer:NAME, pod:NAME; also --net"
     )]
-    network: Option<Network>,
+    network: Vec<Network>,
+    #[command(flatten)]
+    addressing: Addressing,
     /// private, host, container:NAME, pod:NAME
     #[arg(long, value_name = "MODE")]
     ipc: Option<Namespace>,
@@ -39,25 +43,56 @@ impl Joining {
         options.ipc = own(self.ipc);
         options.uts = own(self.uts);
         options.pid = own(self.pid);
-        let asked_for_bridge = self.network == Some(Network::Bridge);
-        options.net = match self.network {
-            None | Some(Network::Bridge) => None,
+        let (memberships, other) = membership::sort(self.network)?;
+        options.own_pod.network = match &other {
+            Some(Network::Host) => NetworkMode::Host,
+            Some(Network::None) => NetworkMode::None,
+            Some(Network::Path(path)) => NetworkMode::Path(path.clone()),
+            _ => NetworkMode::Bridge,
+        };
+        let asked = match (&other, memberships.first()) {
+            (Some(Network::Path(_)), _) => Some("ns"),
+            (None, Some(first)) if first.network.is_empty() => Some("bridge"),
+            (None, Some(first)) => Some(first.network.as_str()),
+            _ => None,
+        };
+        let asked = asked.map(str::to_owned);
+        options.net = match other {
+            None | Some(Network::On(_) | Network::Path(_)) => None,
             Some(Network::Host) => Some(Sharing::Host),
             Some(Network::None) => Some(Sharing::Private),
             Some(Network::Container(name)) => Some(Sharing::Container(name)),
             Some(Network::Pod(name)) => Some(Sharing::Pod(name)),
         };
-        // The pod that is made for the container has the network that the container asks for.
-        options.own_pod.network = match options.net {
-            Some(Sharing::Host) => NetworkMode::Host,
-            Some(Sharing::Private) => NetworkMode::None,
-            _ => NetworkMode::Bridge,
-        };
-        if let (true, Some(joined)) = (asked_for_bridge, joined(options)) {
-            let message = format!("--network=bridge: {joined} has a network of its own already");
+        if let (Some(asked), Some(joined)) = (asked, joined(options)) {
+            let message = format!("--network={asked}: {joined} has a network of its own already");
             return Err(Failure::new(message).hint("leave --network out"));
         }
+        if let (Some(option), Some(joined)) = (self.addressing.given(), joined(options)) {
+            let message =
+                format!("{option} is a matter of the whole pod, and {joined} is there already");
+            return Err(
+                Failure::new(message).hint(format!("give {option} to 'sandbar pod create'"))
+            );
+        }
+        options.own_pod.memberships =
+            addressing(self.addressing, memberships, &options.own_pod.network)?;
         Ok(())
+    }
+}
+
+/// The networks of a pod in `mode`, with what is asked for there.
+pub(crate) fn addressing(
+    addressing: Addressing,
+    memberships: Vec<Membership>,
+    mode: &NetworkMode,
+) -> Result<Vec<Membership>> {
+    match addressing.given().filter(|_| *mode != NetworkMode::Bridge) {
+        Some(option) => {
+            let message = format!("{option} is for a network of Sandbar's own");
+            Err(Failure::new(message).hint("leave it or --network out"))
+        }
+        None => addressing.resolve(memberships),
     }
 }
 

@@ -20,12 +20,18 @@ pub(crate) struct Publishing {
     /// The host name
     #[arg(long, value_name = "NAME")]
     hostname: Option<String>,
-    /// Add a line to /etc/hosts
+    /// Add a line to /etc/hosts; or host-gateway
     #[arg(long, value_name = "NAME:IP")]
     add_host: Vec<HostEntry>,
     /// Use this name server
     #[arg(long, value_name = "IP")]
     dns: Vec<IpAddr>,
+    /// Search this domain for names; '.' for none
+    #[arg(long, value_name = "DOMAIN")]
+    dns_search: Vec<String>,
+    /// Set a resolver's option
+    #[arg(long, visible_alias = "dns-opt", value_name = "OPTION")]
+    dns_option: Vec<String>,
 }
 
 impl Publishing {
@@ -49,6 +55,8 @@ impl Publishing {
         pod.hostname = self.hostname;
         pod.hosts = self.add_host.into_iter().map(|entry| (entry.name, entry.address)).collect();
         pod.dns = self.dns;
+        pod.dns_search = self.dns_search;
+        pod.dns_options = self.dns_option;
         Ok(())
     }
 
@@ -67,6 +75,8 @@ impl Publishing {
             (self.hostname.is_some(), "--hostname"),
             (!self.add_host.is_empty(), "--add-host"),
             (!self.dns.is_empty(), "--dns"),
+            (!self.dns_search.is_empty(), "--dns-search"),
+            (!self.dns_option.is_empty(), "--dns-option"),
         ];
         match given.into_iter().find(|(is_given, _)| *is_given) {
             Some((_, option)) => Err(Failure::new(format!(

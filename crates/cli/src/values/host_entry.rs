@@ -1,15 +1,15 @@
 //! `--add-host`: a line of `/etc/hosts`.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 
+use sandbar_engine::HostAddress;
 use sandbar_spec::Invalid;
 
 /// A name and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostEntry {
     pub(crate) name: String,
-    pub(crate) address: IpAddr,
+    pub(crate) address: HostAddress,
 }
 
 impl FromStr for HostEntry {
@@ -23,11 +23,14 @@ impl FromStr for HostEntry {
             .and_then(|at| Some((text.get(..at)?, text.get(at + 1..)?)))
             .ok_or_else(|| wrong("NAME:IP is needed"))?;
         check_name(name).map_err(wrong)?;
+        if address == "host-gateway" {
+            return Ok(Self { name: name.to_owned(), address: HostAddress::Gateway });
+        }
         let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        let address = bare
-            .unwrap_or(address)
-            .parse()
-            .map_err(|_not_an_ip| wrong("after the name an IP address is needed"))?;
+        let address =
+            bare.unwrap_or(address).parse().map(HostAddress::Ip).map_err(|_not_an_ip| {
+                wrong("after the name an IP address or host-gateway is needed")
+            })?;
         Ok(Self { name: name.to_owned(), address })
     }
 }
@@ -57,8 +60,11 @@ mod tests {
             ("v6:[fe80::1]", "v6", "fe80::1"),
         ] {
             let entry: HostEntry = text.parse().unwrap();
-            assert_eq!((entry.name.as_str(), entry.address), (name, address.parse().unwrap()));
+            let address = HostAddress::Ip(address.parse().unwrap());
+            assert_eq!((entry.name.as_str(), entry.address), (name, address));
         }
+        let entry: HostEntry = "host:host-gateway".parse().unwrap();
+        assert_eq!(entry.address, HostAddress::Gateway);
         for bad in ["", "db", ":1.2.3.4", "db:", "db:x", "a b:1.2.3.4", "a\nb:1.2.3.4", "-a:::1"] {
             assert!(bad.parse::<HostEntry>().is_err(), "{bad:?}");
         }

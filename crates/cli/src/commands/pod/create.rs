@@ -6,7 +6,7 @@ use sandbar_spec::{NetworkMode, PodName, Shared};
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::{Doing, Failure, Result};
-use crate::options::Publishing;
+use crate::options::{Addressing, Publishing, addressing, sort};
 use crate::output;
 use crate::values::Network;
 
@@ -20,9 +20,16 @@ pub(crate) struct Create {
     /// What is shared: net, ipc, uts, pid; or none
     #[arg(long, value_name = "LIST")]
     share: Option<Shared>,
-    /// bridge, host or none; also --net
-    #[arg(long = "network", alias = "net", value_name = "MODE")]
-    network: Option<Network>,
+    // Docker has both spellings.
+    #[arg(
+        long = "network",
+        alias = "net",
+        value_name = "MODE",
+        help = "bridge, a network, host, none or ns:PATH;\nalso --net"
+    )]
+    network: Vec<Network>,
+    #[command(flatten)]
+    addressing: Addressing,
     #[command(flatten)]
     publishing: Publishing,
     /// Its name
@@ -37,8 +44,10 @@ impl Create {
             shared: self.share.unwrap_or_default(),
             ..PodOptions::default()
         };
-        options.network = match self.network {
-            None | Some(Network::Bridge) => NetworkMode::Bridge,
+        let (memberships, other) = sort(self.network)?;
+        options.network = match other {
+            None | Some(Network::On(_)) => NetworkMode::Bridge,
+            Some(Network::Path(path)) => NetworkMode::Path(path),
             Some(Network::Host) => NetworkMode::Host,
             Some(Network::None) => NetworkMode::None,
             Some(Network::Container(_) | Network::Pod(_)) => {
@@ -46,6 +55,7 @@ impl Create {
                 return Err(Failure::new(message).hint("--network=bridge, host or none"));
             }
         };
+        options.memberships = addressing(self.addressing, memberships, &options.network)?;
         self.publishing.resolve(&mut options)?;
         Ok(options)
     }

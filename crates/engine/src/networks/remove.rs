@@ -1,0 +1,101 @@
+//! Removing networks.
+
+use sandbar_network::Leases;
+use sandbar_resolver::NetworkDirectory;
+use sandbar_spec::NetworkConfig;
+
+use super::{bridge_of, networks_lock};
+use crate::engine::Engine;
+use crate::error::{Error, Kind};
+use crate::pod::Pod;
+use crate::roots::Roots;
+use crate::{directories, find};
+
+impl Engine {
+    /// Removes a network with its bridge. With `force` the pods on it are removed first.
+    ///
+    /// # Errors
+    /// [`Kind::InUse`], with the names of the pods on it; [`Kind::Invalid`] for the one that is always there.
+    pub fn remove_network(&self, network: &NetworkConfig, force: bool) -> Result<(), Error> {
+        if network.is_default() {
+            let message = format!("the network '{}' is always there", network.name);
+            return Err(Error::new(Kind::Invalid, message));
+        }
+        if force {
+            for pod in self.pods_on(network)? {
+                self.remove_pod(&pod, true)?;
+            }
+        }
+        let lock = directories::lock(&networks_lock()?)?;
+        let leases = Leases::open(&Roots::leases_on(&network.interface))?;
+        let pods = self.pods_on(network)?;
+        let mut users: Vec<String> = pods.iter().map(|pod| pod.config.name.to_string()).collect();
+        for (_, owner) in leases.list()? {
+            if !self.roots.pods().join(&owner).is_dir() {
+                // Killed while the pod was made.
+                leases.release(&owner)?;
+            } else if !pods.iter().any(|pod| pod.config.id.as_str() == owner) {
+                users.push(owner);
+            }
+        }
+        users.dedup();
+        if !users.is_empty() {
+            let message = format!("network '{}' is in use by {}", network.name, users.join(", "));
+            return Err(Error::new(Kind::InUse, message));
+        }
+        bridge_of(network)?.remove()?.close_at_leisure();
+        leases.remove()?;
+        directories::remove(self.names_of(network).path())?;
+        // Last, so that what a kill leaves is found by its name.
+        match std::fs::remove_file(self.roots.network(&network.name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let path = self.roots.network(&network.name);
+                Err(Error::caused(Kind::System, format!("unlink {}", path.display()), error))
+            }
+            _ => {
+                drop(lock);
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes every network that no pod is on, but for the one that is always there. Returns them.
+    ///
+    /// # Errors
+    /// As [`Engine::remove_network`], of the first that fails.
+    pub fn prune_networks(&self) -> Result<Vec<NetworkConfig>, Error> {
+        let mut removed = Vec::new();
+        for network in self.networks()?.into_iter().filter(|network| !network.is_default()) {
+            match self.remove_network(&network, false) {
+                Err(error) if error.kind() == Kind::InUse => {}
+                outcome => {
+                    outcome?;
+                    removed.push(network);
+                }
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The pods that are on a network, whether they run or not.
+    ///
+    /// # Errors
+    /// As [`Engine::pods`].
+    pub fn pods_on(&self, network: &NetworkConfig) -> Result<Vec<Pod>, Error> {
+        let mut pods = self.pods()?;
+        pods.retain(|pod| pod.connections.iter().any(|it| it.network_id == network.id));
+        Ok(pods)
+    }
+
+    /// Where the network's resolver finds who is on it.
+    pub(crate) fn names_of(&self, network: &NetworkConfig) -> NetworkDirectory {
+        NetworkDirectory::new(self.roots.resolver(&network.name))
+    }
+
+    /// All such directories.
+    pub(crate) fn all_names(&self) -> impl Iterator<Item = NetworkDirectory> {
+        let directory = self.roots.resolvers();
+        let names = find::directories(&directory).into_iter();
+        names.map(move |name| NetworkDirectory::new(directory.join(name)))
+    }
+}
