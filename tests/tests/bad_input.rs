@@ -39,6 +39,7 @@ fn what_is_not_there_is_named(node: &Node) {
         ("run --rm --ipc=container:nothing busybox true", 125),
         ("run --rm --pid=container:nothing busybox true", 125),
         ("run --rm --uts=pod:nothing busybox true", 125),
+        ("run --rm --net=nothing busybox true", 125),
         ("run --rm --rootfs /nothing true", 125),
         ("run --rm -v /nothing:/data busybox true", 125),
         ("run --rm --env-file /nothing busybox true", 125),
@@ -68,7 +69,7 @@ fn what_makes_no_sense_is_explained(node: &Node) {
     node.says("pod").refused(2, &["--help"]);
     node.says("stop").refused(2, &["--help"]);
     node.sandbar([""; 0]).refused(2, &["--help"]);
-    node.says("run --net nowhere x").refused(125, &["nowhere", "bridge"]);
+    node.sandbar(["run", "--net", "no where", "x"]).refused(125, &["no where", "network"]);
     node.says("run -e =x x").refused(125, &["name"]);
     node.says("run -w relative pause").refused(125, &["relative", "absolute"]);
     node.says("run --cap-add CAP_EVERYTHING pause").refused(125, &["CAP_EVERYTHING"]);
