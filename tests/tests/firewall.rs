@@ -9,6 +9,9 @@ tests! {
     what_a_reload_flushes_is_back_within_a_second,
     a_supervisor_that_took_over_puts_back_too,
     a_pod_without_ports_gets_its_way_out_back,
+    an_older_listing_that_is_loaded_leads_no_port_elsewhere,
+    a_route_that_came_later_keeps_nothing_open,
+    ports_of_a_pod_are_published_when_it_is_put_on_a_network,
 }
 
 const SERVE: &str = "mkdir -p /srv; hostname >/srv/index.html; exec httpd -f -p 80 -h /srv";
@@ -79,4 +82,52 @@ fn a_pod_without_ports_gets_its_way_out_back(node: &Node) {
         nft(node, &["list", "ruleset"]).contains("masquerade").then_some(())
     });
     node.says("rm -f a").ok();
+}
+
+fn an_older_listing_that_is_loaded_leads_no_port_elsewhere(node: &Node) {
+    node.has_busybox();
+    node.says("run -d --name old --ip 10.84.7.7 -p 8081:80 busybox sleep 1000").ok();
+    let listing = format!("flush ruleset\n{}", nft(node, &["list", "ruleset"]));
+    let file = node.file("listing", listing);
+    node.says("rm -f old").ok();
+    // The address is another pod's by now, which publishes nothing, and the port a third one's.
+    let serve = "mkdir -p /srv; echo secret >/srv/index.html; exec httpd -f -p 80 -h /srv";
+    node.says("run -d --name closed --ip 10.84.7.7 busybox sh -c").with([serve]).ok();
+    serves(node, "web", 8081);
+    node.run("/usr/sbin/nft", ["-f"]).with([&file]).ok();
+    until("the port of its own pod", SOON, || is_served(8081).then_some(()));
+    node.says("rm -f web").ok();
+    node.run("/usr/sbin/nft", ["-f"]).with([&file]).ok();
+    until("that the port leads nowhere", SOON, || {
+        let listed = nft(node, &["list", "map", "inet", "sandbar", "published"]);
+        (!listed.contains("8081")).then_some(())
+    });
+    assert!(get("127.0.0.1:8081", "/").is_none());
+    node.says("rm -f closed").ok();
+}
+
+fn a_route_that_came_later_keeps_nothing_open(node: &Node) {
+    node.has_busybox();
+    serves(node, "web", 8081);
+    // As a VPN may bring one: it holds the pods' subnet.
+    node.run("/bin/busybox", ["ip", "route", "add", "10.0.0.0/8", "dev", "lo"]).ok();
+    nft(node, &["flush", "ruleset"]);
+    until("the rules and the port", SOON, || {
+        let listed = nft(node, &["list", "ruleset"]);
+        (listed.contains("drop") && is_served(8081)).then_some(())
+    });
+    node.says("rm -f web").ok();
+}
+
+fn ports_of_a_pod_are_published_when_it_is_put_on_a_network(node: &Node) {
+    node.has_busybox();
+    node.says("network create lan").ok();
+    serves(node, "web", 8081);
+    node.says("port rm web 8081:80").ok();
+    node.says("network disconnect sandbar web").ok();
+    node.says("port add web 8081:80").ok();
+    node.says("network connect lan web").ok();
+    until("the port", SOON, || is_served(8081).then_some(()));
+    node.says("rm -f web").ok();
+    node.says("network rm lan").ok();
 }

@@ -46,7 +46,8 @@ impl Engine {
         let after = [before.clone(), vec![connection.clone()]].concat();
         let connected = replace_record(&directory.networks(), &after)
             .map_err(Error::from)
-            .and_then(|()| self.attach_now(&held, &connection, before.is_empty()));
+            .and_then(|()| self.attach_now(&held, &connection, before.is_empty()))
+            .and_then(|()| self.publish_now(&held, before.is_empty()));
         if let Err(error) = connected {
             // An undoing that fails leaves what `network disconnect` does again.
             let _undone = self.take_off(config, &before, &connection);
@@ -104,6 +105,15 @@ impl Engine {
         replace_record(&self.roots.pod(&pod.id).networks(), &others)?;
         let leases = crate::roots::Roots::leases_on(&network.interface);
         Ok(sandbar_network::Leases::open(&leases)?.release(pod.id.as_str())?)
+    }
+
+    /// Publishes the ports of a pod that was on no network where they could have been.
+    fn publish_now(&self, held: &Held, is_first: bool) -> Result<(), Error> {
+        if is_first && matches!(held.state, Reached::Supervisor(_)) {
+            let config = &held.pod.config;
+            let _closed = self.publish(config, &config.ports)?;
+        }
+        Ok(())
     }
 
     fn attach_now(

@@ -7,6 +7,7 @@ use sandbar_spec::{Connection, PodConfig, PodId, PortMapping};
 use sandbar_supervisor::read_record;
 
 use crate::container::Container;
+use crate::directories;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::networks::bridge_of;
@@ -72,6 +73,10 @@ impl Engine {
 
     /// Puts back what `pod` needs of the firewall, as far as somebody removed it.
     pub(crate) fn put_back(&self, pod: &PodId) -> Result<(), Error> {
+        // Nobody changes its ports or its networks meanwhile.
+        let Some(_lock) = directories::try_lock(&self.roots.pod(pod).lock())? else {
+            return Err(Error::new(Kind::System, "the pod is being changed"));
+        };
         let config: Option<PodConfig> = read_record(&self.roots.pod(pod).config())?;
         let Some((config, addresses)) = config.zip(self.addresses_of(pod)?) else { return Ok(()) };
         let connections = pod::connections(&self.roots.pod(pod))?;

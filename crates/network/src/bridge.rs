@@ -220,12 +220,17 @@ impl Bridge {
         let is_ruled = nftables::is_in_place(&mut nftables, &network, loopback)?
             && (trust == Trust::Version || nftables::has_all_rules(&mut nftables)?);
         let state = self.inspect(&mut route)?;
-        // Checked first: what is refused should leave nothing behind.
-        if !is_ruled || state == State::Missing {
+        // Checked first: what is refused should leave nothing behind. A network that pods are on already is kept closed
+        // whatever routes there are by now.
+        let is_new = state == State::Missing || (!is_ruled && state == State::Incomplete);
+        if is_new && trust == Trust::Version {
             overlap::check(&mut route, self)?;
         }
         if !is_ruled {
             nftables::put_in_place(&mut nftables, &network, loopback)?;
+        }
+        if state == State::Missing && trust == Trust::EveryRule {
+            overlap::check(&mut route, self)?;
         }
         // Only now: `route_localnet` is safe behind the table's rules alone.
         let changed = match state {

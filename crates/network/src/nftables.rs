@@ -7,7 +7,7 @@ mod ruleset;
 mod sets;
 mod transaction;
 
-pub(crate) use element::{Element, Map, all_of};
+pub(crate) use element::{Destination, Element, Map, all_of};
 pub(crate) use ruleset::{Loopback6, Network, has_all_rules, is_in_place, put_in_place, take_away};
 pub(crate) use transaction::{Batch, Failure, Nftables};
 

@@ -1,6 +1,9 @@
 //! Ports of the host that lead into pods.
 
-use std::{collections::HashSet, io};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
 
 use netlink_packet_netfilter::nftables::NfTablesMessage;
 use rustix::io::Errno;
@@ -8,7 +11,7 @@ use rustix::io::Errno;
 use crate::{
     Bridge, Error, ErrorKind, Lingering, PodAddresses, PublishedPort, Result,
     netlink::{Answer, Refusal},
-    nftables::{Batch, Element, Failure, Map, Nftables, all_of},
+    nftables::{Batch, Destination, Element, Failure, Map, Nftables, all_of},
 };
 
 /// How often a removal is tried again because someone else changed the firewall between a look and the change.
@@ -32,12 +35,15 @@ pub fn publish(to: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Result<L
     add(to.into(), ports, Batch::create_new)
 }
 
-/// Puts back what a change of the firewall by others took away: the table, with these bridges, and a pod's ports.
+/// Puts back what a change of the firewall by others took away, the table with these bridges and a pod's ports; and
+/// takes back what it brought: other ports that lead to the pod, and its own that lead elsewhere, as after an older
+/// listing was loaded.
 ///
-/// Where all is there this changes nothing, and any number of processes may call it at once.
+/// Where all is as it should be this changes nothing, and any number of processes may call it at once. The caller is the
+/// only one who publishes these ports.
 ///
 /// # Errors
-/// `PortTaken` when a port leads to another pod by now; else as of [`Bridge::ensure`] and [`publish`].
+/// As of [`Bridge::ensure`] and [`publish`].
 pub fn put_back(
     bridges: &[Bridge],
     to: impl Into<PodAddresses>,
@@ -46,7 +52,31 @@ pub fn put_back(
     for bridge in bridges {
         drop(bridge.ensure_every_rule()?);
     }
-    add(to.into(), ports, Batch::create)
+    let to = to.into();
+    let wanted: HashMap<Element, Destination> =
+        ports.iter().flat_map(|port| Element::of(port, to)).collect();
+    let call = || format!("take back what is published wrongly, of or for {to}");
+    drop(remove(call, |nftables| {
+        let all = all_elements(nftables)?.into_iter();
+        let is_wrong = |(element, led): &(Element, Destination)| match wanted.get(element) {
+            Some(wanted) => wanted != led,
+            None => led.is_at(to),
+        };
+        Ok(all.filter(is_wrong).map(|(element, _)| element).collect())
+    })?);
+    add(to, ports, Batch::create)
+}
+
+/// All that is published.
+fn all_elements(nftables: &mut Nftables) -> io::Result<Vec<(Element, Destination)>> {
+    let mut found = Vec::new();
+    for map in Map::ALL {
+        let answers = nftables.ask([all_of(map)], Answer::Dump)?;
+        for message in answers.into_iter().map(present).collect::<io::Result<Vec<_>>>()?.concat() {
+            found.extend(Element::read(map, &message));
+        }
+    }
+    Ok(found)
 }
 
 /// The message for each element of these ports, and which port each is of. It depends on nothing else: the 10,000th
@@ -139,18 +169,8 @@ pub fn unpublish_address(from: impl Into<PodAddresses>) -> Result<Lingering> {
     let from = from.into();
     let call = || format!("unpublish all ports of {from}");
     remove(call, |nftables| {
-        let mut found = Vec::new();
-        for map in Map::ALL {
-            let answers = nftables.ask([all_of(map)], Answer::Dump)?;
-            for message in
-                answers.into_iter().map(present).collect::<io::Result<Vec<_>>>()?.concat()
-            {
-                let elements = Element::read(map, &message);
-                let led_here = elements.into_iter().filter(|(_, to)| to.is_at(from));
-                found.extend(led_here.map(|(element, _)| element));
-            }
-        }
-        Ok(found)
+        let all = all_elements(nftables)?.into_iter();
+        Ok(all.filter(|(_, led)| led.is_at(from)).map(|(element, _)| element).collect())
     })
 }
 

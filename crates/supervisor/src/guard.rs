@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use crate::Error;
 use crate::poll::{Poll, Token};
 
-/// How long what happens is left to gather before it is looked at: others may do much in a row, and every supervisor
-/// of the machine may be told of it.
+/// How long after a look what happens is left to gather before the next: others may do much in a row, and every
+/// supervisor of the machine is told of it.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// How long after a failure it is tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Something of the caller's that is to be kept as it is while the pod lives.
 pub trait Guard {
@@ -26,22 +26,23 @@ pub trait Guard {
 pub(crate) struct Guarding {
     guard: Box<dyn Guard>,
     due: Option<Instant>,
+    last: Option<Instant>,
 }
 
 impl Guarding {
     /// Begins with a look, for it may have begun late.
     pub(crate) fn new(guard: Box<dyn Guard>) -> Self {
-        Self { guard, due: Some(Instant::now() + GATHER) }
+        Self { guard, due: Some(Instant::now() + GATHER), last: None }
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// There is something to look at, before long.
+    /// There is something to look at: at once, if that was not done just now.
     pub(crate) fn told(&mut self, poll: &Poll, now: Instant) {
         poll.forget(self.guard.as_fd());
-        self.due = Some(now + GATHER);
+        self.due = Some(self.last.map_or(now, |last| now.max(last + GATHER)));
     }
 
     /// Looks, if it is time for that.
@@ -49,6 +50,7 @@ impl Guarding {
         if self.due.take_if(|due| *due <= now).is_none() {
             return Ok(());
         }
+        self.last = Some(now);
         if self.guard.attend() {
             poll.watch(self.guard.as_fd(), Token::Guard)
         } else {
