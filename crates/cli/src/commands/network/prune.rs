@@ -8,8 +8,8 @@ use crate::output;
 /// Remove all networks that no pod is on, and print their names
 #[derive(Debug, clap::Args)]
 pub(crate) struct Prune {
-    /// Nothing: there is no question to be asked
-    #[arg(short, long, hide = true)]
+    /// Don't ask; nothing is asked without it, either
+    #[arg(short, long)]
     force: bool,
 }
 
