@@ -171,6 +171,7 @@ fn connection(network: &CniNetwork, added: &CniResult) -> Result<Option<Connecti
         host_interface: outside.map(|it| it.name.clone()).unwrap_or_default(),
         aliases: Vec::new(),
         names: false,
+        internal: false,
     }))
 }
 

@@ -60,8 +60,9 @@ impl Engine {
             let message = format!("the pod is on the network '{}' already", network.name);
             return Err(Error::new(Kind::Invalid, message));
         }
-        if network.is_default() && !membership.aliases.is_empty() {
-            let message = "on the default network there are no names: aliases need another network";
+        if let Some(alias) = membership.aliases.first().filter(|_| !network.names) {
+            let name = &network.name;
+            let message = format!("on the network '{name}' there are no names: no alias '{alias}'");
             return Err(Error::new(Kind::Invalid, message));
         }
         let interface = pod_interface(membership, others)?;
@@ -93,6 +94,7 @@ impl Engine {
             host_interface,
             aliases: membership.aliases.clone(),
             names: network.names,
+            internal: network.access == NetworkAccess::Internal,
             network: network.name,
             network_id: network.id,
         })

@@ -90,8 +90,8 @@ fn hosts(pod: &PodConfig, connections: &[Connection], base: Option<&str>) -> Str
     text
 }
 
-/// The name servers, domains and options that are asked for; else those of the networks that have names; else those of
-/// the host, without the name servers that only the host itself can reach.
+/// The name servers, domains and options that are asked for; else those of the networks that have names, of internal
+/// ones only where all are; else those of the host, without the name servers that only the host itself can reach.
 fn resolv_conf(pod: &PodConfig, connections: &[Connection], of_host: &str) -> String {
     let asks_nothing =
         pod.dns.is_empty() && pod.dns_search.is_empty() && pod.dns_options.is_empty();
@@ -99,7 +99,9 @@ fn resolv_conf(pod: &PodConfig, connections: &[Connection], of_host: &str) -> St
         return of_host.to_owned();
     }
     let reachable = |address: &IpAddr| pod.network == NetworkMode::Host || !address.is_loopback();
-    let named = || connections.iter().filter(|connection| connection.names);
+    // Of an internal network's resolver the world's names are unknown: who has a way there is not to believe that.
+    let all_internal = connections.iter().all(|connection| connection.internal);
+    let named = || connections.iter().filter(|it| it.names && it.internal == all_internal);
     let mut servers = pod.dns.clone();
     let mut search = pod.dns_search.clone();
     let mut options = pod.dns_options.clone();
@@ -191,6 +193,7 @@ mod tests {
             host_interface: "sb0".into(),
             aliases: vec![],
             names,
+            internal: false,
         }
     }
 
@@ -210,6 +213,20 @@ mod tests {
         assert!(resolv_conf(&pod(vec![]), &[], none).contains("nameserver 8.8.8.8"));
         let own = resolv_conf(&pod(vec!["1.1.1.1".parse().unwrap()]), &[], host);
         assert_eq!(own, "search lan\nnameserver 1.1.1.1\n");
+    }
+
+    #[test]
+    fn an_internal_network_is_asked_by_who_has_no_other() {
+        let host = "search lan\nnameserver 9.9.9.9\n";
+        let inner = Connection { internal: true, ..on("b", [10, 85, 0, 1], true) };
+        let text = resolv_conf(&pod(vec![]), std::slice::from_ref(&inner), host);
+        assert!(text.ends_with("nameserver 10.85.0.1\n"), "{text}");
+        let mut both = [inner, on("a", [10, 84, 0, 1], false)];
+        let text = resolv_conf(&pod(vec![]), &both, host);
+        assert_eq!(text, "search lan\nnameserver 9.9.9.9\n");
+        both[1].names = true;
+        let text = resolv_conf(&pod(vec![]), &both, host);
+        assert_eq!(text, "search dns.sandbar lan\nnameserver 10.84.0.1\n");
     }
 
     #[test]

@@ -193,8 +193,7 @@ fn configuration(
         range: options.range,
         mtu: options.mtu,
         access: options.access,
-        // Who is to reach nobody has nobody to ask, either.
-        names: options.names && options.access != NetworkAccess::Internal,
+        names: options.names,
         labels: options.labels,
     };
     free::check(&config, existing)?;

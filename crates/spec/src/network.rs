@@ -107,6 +107,9 @@ pub struct Connection {
     pub aliases: Vec<String>,
     /// Whether the network's resolver answers at its gateway.
     pub names: bool,
+    /// Whether the network is internal: its resolver knows its own names alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internal: bool,
 }
 
 /// A pod's IPv6 address.

@@ -52,6 +52,7 @@ fn connection() -> Connection {
         host_interface: "sbx".into(),
         aliases: Vec::new(),
         names: false,
+        internal: false,
     }
 }
 
