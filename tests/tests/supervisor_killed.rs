@@ -106,14 +106,20 @@ fn what_is_left_is_removed_by_force(node: &Node) {
     node.says("rm -f b").ok();
 }
 
+/// Kills all that lives. What ends with another, as all of a PID namespace does with its pause, may be gone by then.
+fn kill_all() {
+    for process in living() {
+        let number = rustix::process::Pid::from_raw(process.number()).expect("a number");
+        let _killed_or_gone = rustix::process::kill_process(number, Signal::KILL);
+    }
+}
+
 fn everything_of_a_pod_killed_at_once_is_cleared(node: &Node) {
     node.has_busybox();
     node.says("pod create --name p -p 8080:80 --share net,ipc,uts,pid").ok();
     node.says("run -d --pod p --name a --restart always busybox sleep 1000").ok();
     node.says("run -d --name b -p 8081:80 busybox sleep 1000").ok();
-    for process in living() {
-        process.signal(Signal::KILL);
-    }
+    kill_all();
     until("the end of all", SOON, || living().iter().all(|it| !it.lives()).then_some(()));
     for name in ["a", "b"] {
         let state = node.inspect(name)["State"].clone();
@@ -128,9 +134,7 @@ fn everything_of_a_pod_killed_at_once_is_cleared(node: &Node) {
     node.says("pod start p").ok();
     assert_eq!(node.state("a"), "running");
     node.says("rm -f b c").ok();
-    for process in living() {
-        process.signal(Signal::KILL);
-    }
+    kill_all();
     node.says("pod rm -f p").ok();
 }
 
