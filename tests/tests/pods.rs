@@ -6,6 +6,7 @@ use serde_json::Value;
 tests! {
     a_pod_is_made_filled_stopped_started_and_removed [Nginx, Blog],
     a_pod_that_never_started_can_be_removed,
+    the_image_of_pause_is_left_as_it_is,
     a_pod_shares_what_it_says,
     what_runs_is_removed_by_force_alone,
     a_pod_has_one_host_name_and_its_hosts,
@@ -71,6 +72,17 @@ fn a_pod_that_never_started_can_be_removed(node: &Node) {
     node.sandbar(["pod", "rm", &id[..12]]).ok();
     node.says("pod create named").ok();
     node.says("pod rm -f named named-no-more").ok();
+}
+
+fn the_image_of_pause_is_left_as_it_is(node: &Node) {
+    node.says("pod create --name p --share net,ipc,uts,pid").ok();
+    node.says("pod start p").ok();
+    let layer = "/var/lib/sandbar/images/layers";
+    let layer = std::fs::read_dir(layer).unwrap().next().unwrap().unwrap().path().join("diff");
+    let names: Vec<_> =
+        std::fs::read_dir(layer).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["pause"]);
+    node.says("pod rm -f p").ok();
 }
 
 fn a_pod_shares_what_it_says(node: &Node) {

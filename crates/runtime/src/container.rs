@@ -228,7 +228,8 @@ impl Container {
             }
             kernels.keep(mount.destination(), made);
         }
-        if !own_dev {
+        let shared = matches!(self.rootfs, Rootfs::ReadOnly(_));
+        if !own_dev && (bound_dev || !shared) {
             devices::make(root, if bound_dev { &Dev::Bound } else { &Dev::Image }, more)?;
         }
         Ok(kernels)

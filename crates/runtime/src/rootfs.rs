@@ -22,6 +22,9 @@ use crate::root::Root;
 pub enum Rootfs {
     /// A directory.
     Directory(PathBuf),
+    /// A directory that others use, too, and that nobody changes: it is read-only before anything is mounted in it,
+    /// so mount points have to be there, and without a mount at `/dev` there are no devices but its own.
+    ReadOnly(PathBuf),
     /// An overlay (`Documentation/filesystems/overlayfs.rst`).
     Overlay {
         /// The read-only directories, the top one first.
@@ -91,13 +94,19 @@ impl Rootfs {
     pub(crate) fn detached(&self, place: &Path) -> Result<OwnedFd, Error> {
         let step = || format!("mount the root filesystem at {}", place.display());
         let mount = match self {
-            Self::Directory(directory) => clone_tree(directory, Bind::Tree).step(step)?,
+            Self::Directory(directory) | Self::ReadOnly(directory) => {
+                clone_tree(directory, Bind::Tree).step(step)?
+            }
             Self::Overlay { .. } => self.overlay(place).step(step)?,
         };
         // Propagation of the directory's own mount must not carry the container's mounts outside, and an
         // image's device nodes are no devices: a container's are those of its /dev.
+        let set = match self {
+            Self::ReadOnly(_) => MountAttributes::NODEV | MountAttributes::RDONLY,
+            Self::Directory(_) | Self::Overlay { .. } => MountAttributes::NODEV,
+        };
         let own = MountAttributes {
-            set: MountAttributes::NODEV,
+            set,
             propagation: MountAttributes::PRIVATE,
             ..MountAttributes::default()
         };

@@ -386,7 +386,7 @@ fn prepare(
     Ok(Container {
         spec: Checked::new(spec)?,
         rootfs: match &config.rootfs {
-            Rootfs::ReadOnly(path) => sandbar_runtime::Rootfs::Directory(path.clone()),
+            Rootfs::ReadOnly(path) => sandbar_runtime::Rootfs::ReadOnly(path.clone()),
             Rootfs::Overlay { lower, upper, work } => sandbar_runtime::Rootfs::Overlay {
                 lower: lower.clone(),
                 upper: upper.clone(),
