@@ -1,6 +1,7 @@
 //! Pods on a network of CNI plugins, in place of Sandbar's bridge.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -11,6 +12,7 @@ tests! {
     it_stops_starts_and_goes_by_commands_that_are_told_nothing [Cni],
     a_pod_that_goes_by_itself_leaves_nothing [Cni],
     what_a_killed_pod_leased_is_given_back [Cni],
+    how_fast_it_is_is_the_plugins_to_limit [Cni],
     what_a_reboot_took_is_given_back [Cni],
     what_plugins_can_not_undo_keeps_no_pod_and_is_not_forgotten [Cni],
     what_is_wrong_is_told_and_nothing_is_left [Cni],
@@ -111,6 +113,29 @@ fn what_a_killed_pod_leased_is_given_back(node: &Node) {
     // Without the namespace the plugins of 1.1.1 do not find the rule of ipMasq that they made.
     let left = leased(node);
     assert!(left.iter().all(|it| !it.starts_with("10.99") && !it.contains("8080")), "{left:?}");
+}
+
+fn how_fast_it_is_is_the_plugins_to_limit(node: &Node) {
+    has_network(node);
+    let limits = "--ingress-bandwidth 8M --egress-bandwidth 4M";
+    run(node, &format!("--rm {limits}")).with(["true"]).refused(125, &["'net'", "'bandwidth'"]);
+    node.says(&format!("run --rm {limits} busybox true")).refused(125, &["CNI plugins alone"]);
+    node.says("run --rm --ingress-bandwidth 8Mi busybox true").refused(125, &["8Mi", "10M"]);
+    // What a plugin is given, without a kernel that has the token bucket filter.
+    let plugin = "#!/bin/sh\ncat >>/run/test/asked\necho '{\"cniVersion\":\"1.0.0\"}'\n";
+    let program = node.file("note", plugin);
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("a program");
+    let noting = r#"{"cniVersion":"1.0.0","name":"net","plugins":[
+        {"type":"note","capabilities":{"bandwidth":true}}]}"#;
+    node.file("conf/net.conflist", noting);
+    let command = "--cni-conf-dir /run/test/conf --cni-plugin-dir /run/test run --rm";
+    node.says(&format!("{command} {limits} busybox true")).ok();
+    let asked = fs::read_to_string(node.path("asked")).expect("what the plugin was asked");
+    for rate in
+        [r#""ingressRate":8000000"#, r#""egressRate":4000000"#, r#""egressBurst":2147483647"#]
+    {
+        assert!(asked.contains(rate), "{asked}");
+    }
 }
 
 fn what_a_reboot_took_is_given_back(node: &Node) {

@@ -8,7 +8,8 @@ use sandbar_network::cni::{
     Attachment, AttachmentId, Client, CniResult, Configuration, PortMapping, Transport,
 };
 use sandbar_spec::{
-    CniNetwork, Connection, Connection6, NetworkId, NetworkMode, PodConfig, PodId, Protocol,
+    Bandwidth, BitRate, CniNetwork, Connection, Connection6, NetworkId, NetworkMode, PodConfig,
+    PodId, Protocol,
 };
 use sandbar_supervisor::replace_record;
 
@@ -44,11 +45,16 @@ impl Engine {
             return Ok(None);
         };
         let configuration = Configuration::find(&directories.configurations, None)?;
-        if !pod.ports.is_empty() && !configuration.has_capability("portMappings") {
-            let name = configuration.name();
-            let message =
-                format!("CNI network '{name}' has no plugin with the capability 'portMappings'");
-            return Err(Error::new(Kind::Invalid, message));
+        let needed =
+            [("portMappings", !pod.ports.is_empty()), ("bandwidth", !pod.bandwidth.is_unlimited())];
+        for (capability, _) in needed.into_iter().filter(|(_, is_needed)| *is_needed) {
+            if !configuration.has_capability(capability) {
+                let name = configuration.name();
+                let message = format!(
+                    "CNI network '{name}' has no plugin with the capability '{capability}'"
+                );
+                return Err(Error::new(Kind::Invalid, message));
+            }
         }
         let plugins = match directories.plugins.is_empty() {
             true => USUAL_PLUGINS.map(PathBuf::from).to_vec(),
@@ -79,6 +85,7 @@ impl Engine {
         let configuration = Configuration::find(&network.configurations, Some(&network.name))?;
         let mut attachment = Attachment::new(pod.id.as_str(), IN_POD, path_of(netns))?;
         attachment.runtime.port_mappings = pod.ports.iter().flat_map(published).collect();
+        attachment.runtime.bandwidth = limits(pod.bandwidth);
         let client = Client::new(network.plugins.clone(), self.roots.cni())?;
         let added = client.add(&configuration, &attachment)?;
         let connections: Vec<Connection> = connection(network, &added)?.into_iter().collect();
@@ -173,6 +180,20 @@ fn connection(network: &CniNetwork, added: &CniResult) -> Result<Option<Connecti
         names: false,
         internal: false,
     }))
+}
+
+/// A pod's limits, with a burst as large as it goes where there is a rate, as kubelet has it.
+fn limits(asked: Bandwidth) -> Option<sandbar_network::cni::Bandwidth> {
+    const BURST: u64 = 0x7fff_ffff;
+    let rate_and_burst = |rate: Option<BitRate>| rate.map_or((0, 0), |BitRate(rate)| (rate, BURST));
+    let (ingress_rate, ingress_burst) = rate_and_burst(asked.ingress);
+    let (egress_rate, egress_burst) = rate_and_burst(asked.egress);
+    (!asked.is_unlimited()).then_some(sandbar_network::cni::Bandwidth {
+        ingress_rate,
+        ingress_burst,
+        egress_rate,
+        egress_burst,
+    })
 }
 
 fn published(port: &sandbar_spec::PortMapping) -> impl Iterator<Item = PortMapping> + use<> {

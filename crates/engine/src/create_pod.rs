@@ -130,6 +130,10 @@ impl Engine {
                 return Err(Error::new(Kind::Invalid, message));
             }
             memberships.clear();
+        } else if !config.bandwidth.is_unlimited() {
+            let message =
+                "bandwidth is limited by CNI plugins alone, and the pod is on no network of such";
+            return Err(Error::new(Kind::Invalid, message));
         }
         Ok((config, memberships))
     }
@@ -156,6 +160,7 @@ fn configuration(
     (pause, implicit): (Option<ContainerId>, bool),
 ) -> Result<PodConfig, Error> {
     let PodOptions { hostname, shared, network, ports, dns, dns_search, dns_options, .. } = options;
+    let bandwidth = options.bandwidth;
     if !ports.is_empty() && network != NetworkMode::Bridge {
         let mode = match network {
             NetworkMode::Host => "host",
@@ -186,6 +191,7 @@ fn configuration(
         dns,
         dns_search,
         dns_options,
+        bandwidth,
         pause,
         implicit,
     })

@@ -174,6 +174,7 @@ mod tests {
             dns,
             dns_search: vec![],
             dns_options: vec![],
+            bandwidth: sandbar_spec::Bandwidth::default(),
             pause: None,
             implicit: false,
         }

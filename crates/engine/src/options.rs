@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use sandbar_spec::{
-    ContainerName, ExposedPort, Limits, Membership, NetworkMode, PodName, PortRequest,
+    Bandwidth, ContainerName, ExposedPort, Limits, Membership, NetworkMode, PodName, PortRequest,
     RestartPolicy, Shared, SignalNumber,
 };
 
@@ -32,6 +32,8 @@ pub struct PodOptions {
     pub dns_search: Vec<String>,
     /// Options of its resolver (resolv.conf(5)); the host's if none.
     pub dns_options: Vec<String>,
+    /// How fast it may send and receive. On a network of CNI plugins alone.
+    pub bandwidth: Bandwidth,
 }
 
 /// The address of a name in `/etc/hosts`.
@@ -56,6 +58,7 @@ impl Default for PodOptions {
             dns: Vec::new(),
             dns_search: Vec::new(),
             dns_options: Vec::new(),
+            bandwidth: Bandwidth::default(),
         }
     }
 }

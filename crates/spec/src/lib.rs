@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bandwidth;
 mod cidr;
 mod container;
 pub mod control;
@@ -26,6 +27,7 @@ mod port_request;
 mod restart;
 mod signal;
 
+pub use bandwidth::{Bandwidth, BitRate};
 pub use cidr::{Address, Cidr};
 pub use container::{ContainerConfig, ContainerState, ContainerStatus, ExitCode, Rootfs};
 pub use id::{ContainerId, NetworkId, PodId};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerId, PodId, PodName, PortMapping, Shared};
+use crate::{Bandwidth, ContainerId, PodId, PodName, PortMapping, Shared};
 
 /// The network of a pod's sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct PodConfig {
     /// Options of its containers' resolvers; the host's if none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dns_options: Vec<String>,
+    /// How fast it may send and receive, where it is on a network of CNI plugins.
+    #[serde(default, skip_serializing_if = "Bandwidth::is_unlimited")]
+    pub bandwidth: Bandwidth,
     /// Its pause: the container that holds it open and that `pid: pod` joins. It is brought back when it
     /// ends without being asked to.
     pub pause: Option<ContainerId>,

@@ -32,6 +32,7 @@ fn pod_config() -> PodConfig {
         dns: Vec::new(),
         dns_search: Vec::new(),
         dns_options: Vec::new(),
+        bandwidth: sandbar_spec::Bandwidth::default(),
         cni: None,
         ports: vec!["8080:80".parse::<PortRequest>().unwrap().mapping().unwrap()],
         pause: Some(ContainerId::from_random([0xef; 32])),

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use sandbar_engine::{ContainerOptions, PodOptions, Sharing};
-use sandbar_spec::{NetworkMode, PortRequest};
+use sandbar_spec::{Bandwidth, BitRate, NetworkMode, PortRequest};
 
 use super::namespaces::joined;
 use crate::failure::{Failure, Result};
@@ -32,6 +32,12 @@ pub(crate) struct Publishing {
     /// Set a resolver's option
     #[arg(long, visible_alias = "dns-opt", value_name = "OPTION")]
     dns_option: Vec<String>,
+    /// Limit what it receives, as in 10M bits/s
+    #[arg(long, value_name = "RATE")]
+    ingress_bandwidth: Option<BitRate>,
+    /// Limit what it sends, as in 10M bits/s
+    #[arg(long, value_name = "RATE")]
+    egress_bandwidth: Option<BitRate>,
 }
 
 impl Publishing {
@@ -57,6 +63,8 @@ impl Publishing {
         pod.dns = self.dns;
         pod.dns_search = self.dns_search;
         pod.dns_options = self.dns_option;
+        pod.bandwidth =
+            Bandwidth { ingress: self.ingress_bandwidth, egress: self.egress_bandwidth };
         Ok(())
     }
 
@@ -77,6 +85,8 @@ impl Publishing {
             (!self.dns.is_empty(), "--dns"),
             (!self.dns_search.is_empty(), "--dns-search"),
             (!self.dns_option.is_empty(), "--dns-option"),
+            (self.ingress_bandwidth.is_some(), "--ingress-bandwidth"),
+            (self.egress_bandwidth.is_some(), "--egress-bandwidth"),
         ];
         match given.into_iter().find(|(is_given, _)| *is_given) {
             Some((_, option)) => Err(Failure::new(format!(
