@@ -4,6 +4,7 @@
 //! Everything runs in a node of its own. A measured command is timed from before it is spawned until it has been
 //! waited for; Sandbar's and Podman's take turns. Nothing fails for being slow: the table says what missed.
 
+mod comparison;
 mod measure;
 mod memory;
 mod network;

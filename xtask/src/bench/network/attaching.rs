@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Bound, Finding, Line, median};
+use crate::bench::comparison::{Bound, Finding, Line, median};
 use crate::bench::peers::{IMAGE, Peer};
 
 /// In milliseconds.

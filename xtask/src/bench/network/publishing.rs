@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::{Bound, Finding, Line, median};
+use crate::bench::comparison::{Bound, Finding, Line, median};
 use crate::bench::peers::{IMAGE, Peer};
 
 /// Of the first port's time.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Bound, Finding, Line, NODE, median};
+use super::NODE;
+use crate::bench::comparison::{Bound, Finding, Line, median};
 use crate::bench::peers::{IMAGE, Peer};
 use crate::shell;
 
