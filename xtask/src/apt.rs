@@ -40,6 +40,8 @@ impl Package {
     pub(crate) const SYSTEMD: Self = Self { name: "systemd", program: "systemd" };
     pub(crate) const DBUS: Self = Self { name: "dbus", program: "dbus-daemon" };
     pub(crate) const IPTABLES: Self = Self { name: "iptables", program: "iptables" };
+    pub(crate) const REGISTRY: Self = Self { name: "docker-registry", program: "docker-registry" };
+    pub(crate) const SKOPEO: Self = Self { name: "skopeo", program: "skopeo" };
     pub(crate) const CNI: Self =
         Self { name: "containernetworking-plugins", program: "host-local" };
 

@@ -1,10 +1,12 @@
 //! `cargo xtask bench`: how long and how large, beside Podman on the same machine in the same run. `--network` measures
-//! the network instead, beside Podman's; `--runtime` the OCI runtime, beside crun and runc.
+//! the network instead, beside Podman's; `--images` pulls, loads and lists, beside Podman's; `--runtime` the OCI runtime,
+//! beside crun and runc.
 //!
 //! Everything runs in a node of its own. A measured command is timed from before it is spawned until it has been
 //! waited for; Sandbar's and Podman's take turns. Nothing fails for being slow: the table says what missed.
 
 mod comparison;
+mod images;
 mod measure;
 mod memory;
 mod network;
@@ -49,11 +51,15 @@ const PODMAN: [Package; 6] = [
 /// What traffic is made with.
 const TRAFFIC: [Package; 4] = [Package::IPERF, Package::WRK, Package::NGINX, Package::IPROUTE];
 
+/// What images are pulled from, and put there with.
+const REGISTRY: [Package; 2] = [Package::REGISTRY, Package::SKOPEO];
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subject {
     Pods,
     Network,
+    Images,
     Runtime,
 }
 
@@ -63,6 +69,7 @@ impl Subject {
         match self {
             Self::Pods => None,
             Self::Network => Some("--network"),
+            Self::Images => Some("--images"),
             Self::Runtime => Some("--runtime"),
         }
     }
@@ -89,6 +96,7 @@ impl Options {
                 }
                 Arg::Long("no-podman") => options.podman = false,
                 Arg::Long("runtime") => options.subject = Subject::Runtime,
+                Arg::Long("images") => options.subject = Subject::Images,
                 Arg::Long("network") => options.subject = Subject::Network,
                 other => return Err(other.unexpected().into()),
             }
@@ -120,8 +128,10 @@ fn enter(options: &Options) -> Result<ExitCode> {
         (_, true) => &PODMAN,
         (_, false) => &[],
     };
-    if options.subject == Subject::Network {
-        apt::install(&TRAFFIC)?;
+    match options.subject {
+        Subject::Network => apt::install(&TRAFFIC)?,
+        Subject::Images => apt::install(&REGISTRY)?,
+        Subject::Pods | Subject::Runtime => {}
     }
     if let Err(error) = apt::install(peers) {
         println!("note: {error:#}");
@@ -160,9 +170,16 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
         }
     }
     let peers: Vec<&Peer> = [Some(&sandbar), podman.as_ref()].into_iter().flatten().collect();
-    if options.subject == Subject::Network {
+    let bounded = match options.subject {
+        Subject::Network => Some(network::measure(scratch.path(), &peers, options.runs)?),
+        Subject::Images => Some(images::measure(scratch.path(), &peers, options.runs)?),
+        Subject::Pods | Subject::Runtime => None,
+    };
+    if let Some(comparison) = bounded {
         notes.iter().for_each(|note| println!("note: {note}"));
-        return network(options, &peers, scratch.path());
+        println!("\n{comparison}");
+        write(options, &comparison.json())?;
+        return Ok(if comparison.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let mut rows = Vec::new();
     for case in measure::CASES {
@@ -178,14 +195,6 @@ fn inside(options: &Options, sandbar: &Path) -> Result<ExitCode> {
     report.write(&options.json)?;
     println!("The same as JSON: {}", options.json.display());
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Measures the network.
-fn network(options: &Options, peers: &[&Peer], scratch: &Path) -> Result<ExitCode> {
-    let comparison = network::measure(scratch, peers, options.runs)?;
-    println!("\n{comparison}");
-    write(options, &comparison.json())?;
-    Ok(if comparison.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn write(options: &Options, json: &Value) -> Result<()> {

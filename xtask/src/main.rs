@@ -31,9 +31,9 @@ Usage: cargo xtask CHORE
   demo [--keep] [--root DIR]
                         run the classic pod and fetch a page through it;
                         --keep: leave it running, --root: keep its images there
-  bench [--network|--runtime] [--runs N] [--json FILE] [--no-podman]
+  bench [--network|--images|--runtime] [--runs N] [--json FILE] [--no-podman]
                         measure against the targets, beside Podman: pods,
-                        the network, or the OCI runtime (beside crun);
+                        the network, images, or the OCI runtime (beside crun);
                         50 runs and target/bench.json unless told otherwise
   node [--] COMMAND...  run a command where network, mounts and Sandbar's
                         directories are its own";

@@ -72,7 +72,7 @@ impl Peer {
     }
 
     /// A command of this peer's.
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(&self.global).args(words);
         if let Some(configuration) = &self.configuration {
