@@ -24,9 +24,9 @@ const AT_ONCE: usize = 64;
 /// Publishes ports of the pod with these addresses: all of them, or none.
 ///
 /// A published port is reached at every address of the host (or at its one `host_ip`) by the host itself, 127.0.0.1
-/// included, by the host's neighbours and by all pods. The pod sees the neighbour's or the host's own address, except
-/// that connections of pods by way of the host, and of the host by way of 127.0.0.1 or ::1, come from the gateway. A
-/// port at one address goes before the same port at all. Whether ::1 leads to pods, [`Bridge::ensure`] tells.
+/// included, by the host's neighbours and by all pods. The pod sees its client's own address, except that connections
+/// of pods of its own network by way of the host, and of the host by way of 127.0.0.1 or ::1, come from the gateway.
+/// A port at one address goes before the same port at all. Whether ::1 leads to pods, [`Bridge::ensure`] tells.
 ///
 /// # Errors
 /// `PortTaken`, naming the port, when one is published already (by this pod, too); `InvalidInput` for a port at an

@@ -15,8 +15,9 @@ use std::{
 };
 
 use node::{
-    HOST, HOST_6, NEIGHBOUR, NEIGHBOUR_6, Netns, addresses, answering, ask, attach_to, bridge,
-    dual, interface, ip, neighbour, on_a_node, pod, port, run, serve_on_host, tcp,
+    HOST, HOST_6, NEIGHBOUR, NEIGHBOUR_6, Netns, addresses, answering, ask, attach_to, both,
+    bridge, dual, further, gateways, interface, ip, neighbour, on_a_node, pod, port, run,
+    serve_on_host, tcp,
 };
 use sandbar_network::{
     Access, Attachment, Bridge, DefaultRoute, ErrorKind, InterfaceName, PodAddresses, Protocol,
@@ -31,24 +32,6 @@ fn dual_without_calls() -> Bridge {
         _ = fs::write(setting, "0");
     }
     dual()
-}
-
-/// A further bridge, with IPv4 and IPv6.
-fn further(name: &str, n: u8, access: Access) -> Bridge {
-    let bridge = Bridge::new(name.parse().unwrap(), format!("10.8{n}.0.0/24").parse().unwrap())
-        .with_ipv6(format!("fd00:8{n}::/64").parse().unwrap(), None)
-        .unwrap()
-        .with_access(access);
-    bridge.ensure().unwrap();
-    bridge
-}
-
-fn both(addresses: PodAddresses) -> [IpAddr; 2] {
-    [addresses.v4.into(), addresses.v6.unwrap().into()]
-}
-
-fn gateways(bridge: &Bridge) -> [IpAddr; 2] {
-    [bridge.gateway().into(), bridge.gateway6().unwrap().into()]
 }
 
 /// The neighbour as an attacker: it sends what is for these pods by way of the host.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use netlink_packet_core::DefaultNla;
 use netlink_packet_netfilter::nftables::{
     DataAttribute, ListAttribute, NfTablesMessage, SetElementAttribute, SetElementFlags,
     SetElementList, SetElementMessage,
@@ -165,6 +166,20 @@ pub(super) fn interval(set: &str, first: Vec<u8>, last: Vec<u8>) -> SetElementMe
                 SetElementAttribute::Key(DataAttribute::Value(end)),
             ],
         ],
+    )
+}
+
+/// A set's pairs of keys, each from the first to the last of its two.
+pub(super) fn pair(set: &str, from: [IpAddr; 2], to: [IpAddr; 2]) -> SetElementMessage {
+    /// `NFTA_DATA_VALUE`.
+    const VALUE: u16 = 1;
+    let both = |at: usize| [octets(from[at]), octets(to[at])].concat();
+    list(
+        set,
+        vec![vec![
+            SetElementAttribute::Key(DataAttribute::Value(both(0))),
+            SetElementAttribute::KeyEnd(vec![DefaultNla::new(VALUE, both(1))]),
+        ]],
     )
 }
 

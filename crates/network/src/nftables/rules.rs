@@ -9,7 +9,10 @@ use netlink_packet_netfilter::nftables::{
 use super::{
     Map, TABLE,
     expression::{self as x, Expression, Family, Field, Membership},
-    sets::{BRIDGES, INTERNAL, ISOLATED, LOOPBACKS, SAME_BRIDGE, SUBNETS, SUBNETS_6},
+    sets::{
+        BRIDGES, INTERNAL, ISOLATED, LOOPBACKS, SAME_BRIDGE, SAME_NETWORK, SAME_NETWORK_6, SUBNETS,
+        SUBNETS_6,
+    },
 };
 
 const PREROUTING_RAW: &str = "prerouting_raw";
@@ -197,10 +200,10 @@ fn forward() -> [Vec<Expression>; 8] {
 
 fn postrouting() -> Vec<Vec<Expression>> {
     let mut rules = vec![[by(MetaKey::Oif, Operator::Equal), vec![x::accept()]].concat()];
-    for (family, source, destination, subnets) in [
-        (Family::V4, Field::SOURCE, Field::DESTINATION, SUBNETS),
-        (Family::V6, Field::SOURCE_6, Field::DESTINATION_6, SUBNETS_6),
-    ] {
+    let v4 = (Family::V4, Field::SOURCE, (Field::DESTINATION, SECOND), SUBNETS, SAME_NETWORK);
+    let v6 =
+        (Family::V6, Field::SOURCE_6, (Field::DESTINATION_6, FIFTH), SUBNETS_6, SAME_NETWORK_6);
+    for (family, source, (destination, behind), subnets, same_network) in [v4, v6] {
         // Out into the world.
         let outwards = [
             x::load(source, FIRST),
@@ -221,12 +224,12 @@ fn postrouting() -> Vec<Vec<Expression>> {
             x::lookup(NAME, Membership::In, BRIDGES),
             x::masquerade(),
         ];
-        // From a pod by way of the host to a pod, perhaps itself: it would answer past the host, unrecognised.
+        // From a pod by way of the host to a pod on the same link, perhaps itself: it would answer past the host,
+        // unrecognised. (Not by interface: `br_netfilter` tells only the one that it leaves by.)
         let from_a_pod = [
             x::load(source, FIRST),
-            x::lookup(FIRST, Membership::In, subnets),
-            x::load(destination, FIRST),
-            x::lookup(FIRST, Membership::In, subnets),
+            x::load(destination, behind),
+            x::lookup(FIRST, Membership::In, same_network),
             x::connection_status(FIRST),
             x::mask(FIRST, DESTINATION_TRANSLATED),
             x::compare(FIRST, Operator::NotEqual, &[0; 4]),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! set subnets, subnets6 { flags interval }   the subnets of pods
+//! set same_network, same_network6            subnet . subnet, for each
 //! set bridges                                the bridges they are on
 //! set internal, isolated                     those among them that are
 //! set same_bridge                            bridge . bridge, for each
@@ -26,7 +27,7 @@
 //! postrouting (srcnat):  by lo                                            accept
 //!                        from a subnet, not by a bridge                   masquerade
 //!                        from 127.0.0.0/8 or ::1, by a bridge             masquerade
-//!                        from a subnet to a subnet, published port        masquerade
+//!                        within same_network, published port              masquerade
 //! ```
 //!
 //! A verdict of `accept` ends one table's say only: it opens nothing that another table closes.
@@ -47,8 +48,8 @@ use super::{
     element::{self, octets},
     rules::{chains, rules},
     sets::{
-        self, BRIDGES, INTERNAL, ISOLATED, LOOPBACKS, SAME_BRIDGE, SUBNETS, SUBNETS_6, VERSIONS,
-        name_key,
+        self, BRIDGES, INTERNAL, ISOLATED, LOOPBACKS, SAME_BRIDGE, SAME_NETWORK, SAME_NETWORK_6,
+        SUBNETS, SUBNETS_6, VERSIONS, name_key,
     },
     transaction::nftables_error,
 };
@@ -58,7 +59,7 @@ use crate::{
 };
 
 /// To be raised with every change to the chains, rules or sets, so that a running host's are replaced.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What the table knows of one bridge.
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +100,11 @@ impl Item {
         }
     }
 
+    fn pair(set: &str, from: [IpAddr; 2], to: [IpAddr; 2]) -> Self {
+        let question = element::one(set, [octets(from[0]), octets(to[0])].concat());
+        Self { element: element::pair(set, from, to), question, is_wanted: true }
+    }
+
     fn loopback(loopback: Loopback6) -> Self {
         let key = octets(Ipv6Addr::LOCALHOST.into());
         Self::new(LOOPBACKS, key, loopback == Loopback6::Leads)
@@ -108,16 +114,19 @@ impl Item {
 impl Network<'_> {
     fn items(&self) -> Vec<Item> {
         let name = || name_key(self.bridge);
-        let (first, last) = (self.subnet.base(), self.subnet.broadcast());
         let mut items = vec![
             Item::new(BRIDGES, name(), true),
             Item::new(SAME_BRIDGE, [name(), name()].concat(), true),
             Item::new(INTERNAL, name(), self.is_internal),
             Item::new(ISOLATED, name(), self.is_isolated),
-            Item::subnet(SUBNETS, first.into(), last.into()),
         ];
-        let subnet6 = self.subnet6.map(|it| (it.base().into(), it.last().into()));
-        items.extend(subnet6.map(|(first, last)| Item::subnet(SUBNETS_6, first, last)));
+        let v4 = [self.subnet.base().into(), self.subnet.broadcast().into()];
+        items.push(Item::subnet(SUBNETS, v4[0], v4[1]));
+        items.push(Item::pair(SAME_NETWORK, v4, v4));
+        if let Some(v6) = self.subnet6.map(|it| [it.base().into(), it.last().into()]) {
+            items.push(Item::subnet(SUBNETS_6, v6[0], v6[1]));
+            items.push(Item::pair(SAME_NETWORK_6, v6, v6));
+        }
         items
     }
 }
@@ -286,6 +295,6 @@ mod tests {
                 .iter()
                 .fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
         });
-        assert_eq!((VERSION, sum), (2, 4_467_064_067_790_684_038));
+        assert_eq!((VERSION, sum), (3, 8_843_704_855_168_866_266));
     }
 }

@@ -1,13 +1,17 @@
 //! The table's sets and maps: all that differs from one host, bridge or port to another.
 
-use netlink_packet_netfilter::nftables::{SetAttribute, SetFlags, SetMessage};
+use netlink_packet_core::{DefaultNla, Emitable as _, NLA_F_NESTED};
+use netlink_packet_netfilter::nftables::{SetAttribute, SetDescription, SetFlags, SetMessage};
 
 use super::{Map, TABLE};
-use crate::InterfaceName;
+use crate::{InterfaceName, netlink::attribute};
 
 /// The subnets of pods.
 pub(super) const SUBNETS: &str = "subnets";
 pub(super) const SUBNETS_6: &str = "subnets6";
+/// Two of them that are one link for some pod: each with itself.
+pub(super) const SAME_NETWORK: &str = "same_network";
+pub(super) const SAME_NETWORK_6: &str = "same_network6";
 /// The bridges they are on.
 pub(super) const BRIDGES: &str = "bridges";
 /// Each bridge twice: nft compares a packet's two interfaces with each other only through a set.
@@ -54,6 +58,8 @@ pub(super) fn all() -> Vec<SetMessage> {
         map(Map::PublishedAt, 10, at(v4.0, v4.1), to(v4.0, v4.1)),
         map(Map::Published6, 11, transport(), to(v6.0, v6.1)),
         map(Map::PublishedAt6, 12, at(v6.0, v6.1), to(v6.0, v6.1)),
+        pairs(SAME_NETWORK, 13, v4),
+        pairs(SAME_NETWORK_6, 14, v6),
     ]
 }
 
@@ -88,6 +94,21 @@ fn set(name: &str, id: u32, flags: SetFlags, key: Key) -> SetMessage {
             SetAttribute::KeyLen(key.1),
         ],
     }
+}
+
+/// A set of pairs of intervals of one type.
+fn pairs(name: &str, id: u32, part: (u32, u32)) -> SetMessage {
+    /// `NFT_SET_CONCAT`, `NFTA_LIST_ELEM`, `NFTA_SET_FIELD_LEN`.
+    const CONCATENATED: SetFlags = SetFlags::from_bits_retain(0x80);
+    const ENTRY: u16 = 1;
+    const LENGTH: u16 = 1;
+    let mut set = set(name, id, SetFlags::Interval | CONCATENATED, Key::of(&[part, part]));
+    let mut length = vec![0; 8];
+    attribute(LENGTH, part.1).emit(&mut length);
+    let entry = || DefaultNla::new(ENTRY | NLA_F_NESTED, length.clone());
+    let parts = SetDescription::Concat(vec![entry(), entry()]);
+    set.attributes.push(SetAttribute::Description(vec![parts]));
+    set
 }
 
 /// Notes for nft that the keys are in this machine's byte order: without that it lists them wrong, and a saved

@@ -19,8 +19,8 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use sandbar_network::{
-    Attached, Attachment, Bridge, InterfaceName, PodAddresses, Protocol, PublishedPort, Result,
-    attach,
+    Access, Attached, Attachment, Bridge, InterfaceName, PodAddresses, Protocol, PublishedPort,
+    Result, attach,
 };
 
 const INSIDE: &str = "SANDBAR_NETWORK_TEST";
@@ -256,4 +256,22 @@ pub(crate) fn dual() -> Bridge {
     let bridge = Bridge::default().with_ipv6("fd00:84::/64".parse().unwrap(), None).unwrap();
     assert!(bridge.ensure().unwrap().without_ipv6.is_none());
     bridge
+}
+
+/// A further bridge, with IPv4 and IPv6.
+pub(crate) fn further(name: &str, n: u8, access: Access) -> Bridge {
+    let bridge = Bridge::new(name.parse().unwrap(), format!("10.8{n}.0.0/24").parse().unwrap())
+        .with_ipv6(format!("fd00:8{n}::/64").parse().unwrap(), None)
+        .unwrap()
+        .with_access(access);
+    bridge.ensure().unwrap();
+    bridge
+}
+
+pub(crate) fn both(addresses: PodAddresses) -> [IpAddr; 2] {
+    [addresses.v4.into(), addresses.v6.unwrap().into()]
+}
+
+pub(crate) fn gateways(bridge: &Bridge) -> [IpAddr; 2] {
+    [bridge.gateway().into(), bridge.gateway6().unwrap().into()]
 }

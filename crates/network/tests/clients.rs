@@ -1,0 +1,58 @@
+//! Whom a pod sees when another pod comes by way of the host to its published port.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test panics when it fails, and reports what it skips"
+)]
+
+mod node;
+
+use std::{fs, net::IpAddr};
+
+use node::{
+    HOST, HOST_6, addresses, ask, both, dual, further, gateways, neighbour, on_a_node, pod, port,
+};
+use sandbar_network::{Access, Protocol, publish};
+
+/// Within a network the gateway, for the server would answer past the host; across networks the client itself.
+fn the_client_is_seen_across_networks(bridges_call_netfilter: &str) {
+    for setting in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+        _ = fs::write(format!("/proc/sys/net/bridge/{setting}"), bridges_call_netfilter);
+    }
+    let first = dual();
+    let second = further("second", 5, Access::Open);
+    let client = pod(&first, "client", 2);
+    let [server, mate] = [("server", 2), ("mate", 3)].map(|(name, n)| pod(&second, name, n));
+    neighbour();
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        server.serve(80, protocol);
+        publish(addresses(&second, 2), &[port(8080, 80, protocol)]).unwrap();
+        let hosts = [IpAddr::V4(HOST), HOST_6.into()];
+        let ways = gateways(&first).into_iter().zip(gateways(&second)).zip(hosts);
+        for (((far, near), host), own) in ways.zip(both(addresses(&first, 2))) {
+            for to in [host, far, near] {
+                let seen = client.inside(|| ask(protocol, to, 8080));
+                assert_eq!(seen, Some(own.to_string()), "{protocol} by {to}");
+                for pod in [mate, server] {
+                    let seen = pod.inside(|| ask(protocol, to, 8080));
+                    assert_eq!(seen, Some(near.to_string()), "{protocol}: {} by {to}", pod.0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_client_is_seen_across_networks_where_bridges_call_netfilter() {
+    on_a_node("the_client_is_seen_across_networks_where_bridges_call_netfilter", || {
+        the_client_is_seen_across_networks("1");
+    });
+}
+
+#[test]
+fn the_client_is_seen_across_networks_where_bridges_do_not_call_netfilter() {
+    on_a_node("the_client_is_seen_across_networks_where_bridges_do_not_call_netfilter", || {
+        the_client_is_seen_across_networks("0");
+    });
+}
