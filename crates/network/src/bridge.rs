@@ -177,13 +177,15 @@ impl Bridge {
     /// - the nftables table `inet sandbar`: what leaves the subnets gets the host's address, 127.0.0.0/8 and ::1
     ///   stay closed to all but the host itself, pods to all but their neighbours, and published ports have their
     ///   maps; the table `ip sandbar` of older versions goes, and the ports in it with it;
+    /// - in Docker's chain `DOCKER-USER` of iptables-nft, where there is one, rules that let this bridge's traffic
+    ///   through, as Docker has the policy to drop what is forwarded;
     /// - `net.ipv4.ip_forward`, and for a bridge with IPv6 `net.ipv6.conf.all.forwarding`, without which the host is
     ///   no router, unless the bridge is internal; interfaces by which the host itself listens to IPv6 routers go on
     ///   to do so (`accept_ra` 2);
     /// - the bridge with its addresses, up, and with `route_localnet` and for IPv6 a local route to ::1, so that
     ///   127.0.0.1 and ::1 can lead to a pod.
     ///
-    /// Where all is there this is two round trips to the kernel. Any number of processes may call it at once.
+    /// Where all is there this is three round trips to the kernel. Any number of processes may call it at once.
     ///
     /// # Errors
     /// `SubnetTaken` when a subnet overlaps a route or address of another interface, `InterfaceTaken` when the name
@@ -229,6 +231,7 @@ impl Bridge {
         if !is_ruled {
             nftables::put_in_place(&mut nftables, &network, loopback)?;
         }
+        nftables::admit(&mut nftables, &network)?;
         if state == State::Missing && trust == Trust::EveryRule {
             overlap::check(&mut route, self)?;
         }
@@ -261,7 +264,7 @@ impl Bridge {
         of_this_bridge.map(|(_, path, needed)| Setting::read(path, needed)).collect()
     }
 
-    /// Removes the bridge, and what the table knows of it. The table and the host's settings stay; a bridge that is
+    /// Removes the bridge, and what the table and `DOCKER-USER` know of it. The table and the host's settings stay; a bridge that is
     /// not there is no error. Pods on it lose their connection.
     ///
     /// # Errors
@@ -276,6 +279,7 @@ impl Bridge {
             Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(Lingering::default()),
             other => other?,
         };
+        nftables::withdraw(&mut nftables, &self.name)?;
         nftables::take_away(&mut nftables, &self.network())?;
         Ok(nftables.linger())
     }

@@ -36,6 +36,8 @@
 //! One nftables table, `inet sandbar`, the same however many pods and ports there are; a published port is one
 //! element of a map in it. See [`publish`] for who may reach a published port, and [`Bridge::ensure`] for the rest.
 //!
+//! Where there is Docker's chain for the rules of others, it lets what comes from and goes to the bridges through.
+//!
 //! # Networks of others
 //!
 //! [`cni`] has the plugins of a CNI configuration attach a pod instead, and is apart from all else here.
@@ -72,6 +74,7 @@ pub use interface::InterfaceName;
 pub use lease::Leases;
 pub use lingering::Lingering;
 pub use mac::MacAddress;
+pub use nftables::{ForwardDrop, forward_drops};
 pub use overlap::first_free;
 pub use pool::{Pool, Wanted};
 pub use port::{PodAddresses, Protocol, PublishedPort};

@@ -1,13 +1,18 @@
 //! Sandbar's nftables table, spoken over netlink as in `nf_tables.h`.
 
+mod docker_user;
+mod dumped;
 mod element;
 mod expression;
+mod policy;
 mod rules;
 mod ruleset;
 mod sets;
 mod transaction;
 
+pub(crate) use docker_user::{CHAIN as DOCKER_USER, TABLE as DOCKER_TABLE, admit, withdraw};
 pub(crate) use element::{Destination, Element, Map, all_of};
+pub use policy::{ForwardDrop, forward_drops};
 pub(crate) use ruleset::{Loopback6, Network, has_all_rules, is_in_place, put_in_place, take_away};
 pub(crate) use transaction::{Batch, Failure, Nftables};
 

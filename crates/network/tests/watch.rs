@@ -68,10 +68,14 @@ fn what_is_not_ours_or_by_us_is_not_told() {
             &["add table inet theirs; add chain inet theirs sandbar; delete table inet theirs"],
         );
         run("nft", &["add table ip sandbar; delete table ip sandbar"]);
-        run("nft", &["add element inet sandbar published { udp . 9 : 10.84.0.9 . 9 }"]);
         assert!(!watch.look().unwrap());
-        run("nft", &["delete element inet sandbar published { udp . 9 }"]);
-        assert!(watch.look().unwrap());
+        for change in [
+            "add element inet sandbar published { udp . 9 : 10.84.0.9 . 9 }",
+            "delete element inet sandbar published { udp . 9 }",
+        ] {
+            run("nft", &[change]);
+            assert!(watch.look().unwrap(), "{change}");
+        }
     });
 }
 

@@ -120,6 +120,13 @@ fn fallbacks() -> Vec<String> {
                     ports are not reached by ::1, where connections are refused";
         fallbacks.push(text.to_owned());
     }
+    // Where nftables can't be read there is none, or nobody may ask.
+    fallbacks.extend(sandbar_network::forward_drops().unwrap_or_default().iter().map(|chain| {
+        format!(
+            "the firewall's chain {chain} drops what it does not accept of what is forwarded: pods reach \
+             others, and published ports are reached, as far as its own rules allow"
+        )
+    }));
     if let Ok(found) = Hierarchy::detect() {
         if found.version() != Version::V2 {
             fallbacks.push("no cgroup v2: containers are killed process by process".to_owned());

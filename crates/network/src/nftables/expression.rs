@@ -178,6 +178,16 @@ pub(super) fn accept() -> Expression {
     verdict(vec![VerdictAttribute::Code(Verdict::Other(1))]) // NF_ACCEPT
 }
 
+/// Goes on behind the rule that led to this chain.
+pub(super) fn return_to_caller() -> Expression {
+    verdict(vec![VerdictAttribute::Code(Verdict::Return)])
+}
+
+/// Counts packets and bytes.
+pub(super) fn counter() -> Expression {
+    other("counter", Vec::new())
+}
+
 /// Drops the packet.
 pub(super) fn drop_packet() -> Expression {
     verdict(vec![VerdictAttribute::Code(Verdict::Other(0))]) // NF_DROP

@@ -25,7 +25,7 @@ const BATCH_GENERATION: u16 = 1;
 /// `NFTA_GEN_ID`.
 const GENERATION: u16 = 1;
 /// `struct nfgenmsg`, before the attributes of every netfilter message.
-const HEADER: usize = 4;
+pub(super) const HEADER: usize = 4;
 
 /// A connection to the nftables of the calling thread's network namespace.
 pub(crate) struct Nftables(Socket);
@@ -82,6 +82,16 @@ impl Batch {
         self.0.push((family, 0, NfTablesMessage::DeleteTable(table())));
     }
 
+    /// As `create`, in a table of another family.
+    pub(crate) fn create_of(&mut self, family: NetfilterProtoFamily, message: NfTablesMessage) {
+        self.0.push((family, NLM_F_CREATE, message));
+    }
+
+    /// As `delete`, in a table of another family.
+    pub(crate) fn delete_of(&mut self, family: NetfilterProtoFamily, message: NfTablesMessage) {
+        self.0.push((family, 0, message));
+    }
+
     fn push(&mut self, flags: u16, message: NfTablesMessage) {
         self.0.push((FAMILY, flags, message));
     }
@@ -119,8 +129,17 @@ impl Nftables {
         questions: impl IntoIterator<Item = NfTablesMessage>,
         answer: Answer,
     ) -> io::Result<Vec<Outcome>> {
-        self.0.exchange(questions.into_iter().map(|message| Request {
-            message: of_family(FAMILY, message),
+        self.ask_of(questions.into_iter().map(|message| (FAMILY, message)), answer)
+    }
+
+    /// As [`Nftables::ask`], of tables of other families.
+    pub(crate) fn ask_of(
+        &mut self,
+        questions: impl IntoIterator<Item = (NetfilterProtoFamily, NfTablesMessage)>,
+        answer: Answer,
+    ) -> io::Result<Vec<Outcome>> {
+        self.0.exchange(questions.into_iter().map(|(family, message)| Request {
+            message: of_family(family, message),
             flags: 0,
             answer,
         }))
