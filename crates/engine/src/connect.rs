@@ -47,6 +47,7 @@ impl Engine {
         let connected = replace_record(&directory.networks(), &after)
             .map_err(Error::from)
             .and_then(|()| self.attach_now(&held, &connection, before.is_empty()))
+            .and_then(|()| self.refresh_names(config))
             .and_then(|()| self.publish_now(&held, before.is_empty()));
         if let Err(error) = connected {
             // An undoing that fails leaves what `network disconnect` does again.
@@ -103,6 +104,7 @@ impl Engine {
             self.names_of(&network).remove_endpoint(pod.id.as_str())?;
         }
         replace_record(&self.roots.pod(&pod.id).networks(), &others)?;
+        self.refresh_names(pod)?;
         let leases = crate::roots::Roots::leases_on(&network.interface);
         Ok(sandbar_network::Leases::open(&leases)?.release(pod.id.as_str())?)
     }

@@ -213,7 +213,7 @@ impl Engine {
         connection: &Connection,
         network: &NetworkConfig,
     ) -> Result<(), Error> {
-        directories::ensure(&self.roots.resolvers())?;
+        directories::ensure_passable(&self.roots.resolvers())?;
         let directory = self.names_of(network);
         let subnet = |text: String| text.parse().map_err(Error::from);
         let mut resolved = ResolvedNetwork {
@@ -251,10 +251,19 @@ impl Engine {
                 known.push(name);
             }
         }
-        Ok(Endpoint { addresses: connection.addresses().collect(), names: known })
+        let connections = pod::connections(&self.roots.pod(&pod.id))?;
+        let named = connections.iter().filter(|it| it.names);
+        let networks: Vec<String> = named.map(|it| it.network.to_string()).collect();
+        Ok(Endpoint {
+            addresses: connection.addresses().collect(),
+            names: known,
+            networks: if networks.len() > 1 { networks } else { Vec::new() },
+            forwards: connection.internal && connections.iter().any(|it| !it.internal),
+        })
     }
 
-    /// Tells the resolvers that know a pod what it is called now, after a container came or went.
+    /// Tells the resolvers that know a pod what it is called now and on which networks it is, after a container or
+    /// a network came or went.
     pub(crate) fn refresh_names(&self, pod: &PodConfig) -> Result<(), Error> {
         for connection in pod::connections(&self.roots.pod(&pod.id))? {
             let directory = self.roots.resolver(&connection.network);

@@ -39,6 +39,15 @@ pub(crate) fn ensure(path: &Path) -> Result<bool, Error> {
     }
 }
 
+/// Makes a directory through which all may pass who can reach it, as [`ensure`].
+pub(crate) fn ensure_passable(path: &Path) -> Result<(), Error> {
+    if ensure(path)? {
+        let mode = Mode::from_raw_mode(0o711);
+        rustix::fs::chmod(path, mode).during("chmod", || path.display().to_string())?;
+    }
+    Ok(())
+}
+
 /// Removes a directory with all in it, following no link. One that is not there is removed already.
 pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     match std::fs::remove_dir_all(path) {

@@ -90,8 +90,8 @@ fn hosts(pod: &PodConfig, connections: &[Connection], base: Option<&str>) -> Str
     text
 }
 
-/// The name servers, domains and options that are asked for; else those of the networks that have names, of internal
-/// ones only where all are; else those of the host, without the name servers that only the host itself can reach.
+/// The name servers, domains and options that are asked for; else those of the networks that have names, each of which
+/// knows the names of all; else those of the host, without the name servers that only the host itself can reach.
 fn resolv_conf(pod: &PodConfig, connections: &[Connection], of_host: &str) -> String {
     let asks_nothing =
         pod.dns.is_empty() && pod.dns_search.is_empty() && pod.dns_options.is_empty();
@@ -99,14 +99,15 @@ fn resolv_conf(pod: &PodConfig, connections: &[Connection], of_host: &str) -> St
         return of_host.to_owned();
     }
     let reachable = |address: &IpAddr| pod.network == NetworkMode::Host || !address.is_loopback();
-    // Of an internal network's resolver the world's names are unknown: who has a way there is not to believe that.
-    let all_internal = connections.iter().all(|connection| connection.internal);
-    let named = || connections.iter().filter(|it| it.names && it.internal == all_internal);
+    // An internal network's resolver is asked for the world's names where there is no other.
+    let (internal, open): (Vec<_>, Vec<_>) =
+        connections.iter().filter(|it| it.names).partition(|it| it.internal);
+    let named = open.into_iter().chain(internal);
     let mut servers = pod.dns.clone();
     let mut search = pod.dns_search.clone();
     let mut options = pod.dns_options.clone();
     if servers.is_empty() {
-        servers.extend(named().take(MOST_SERVERS).map(|it| IpAddr::V4(it.gateway)));
+        servers.extend(named.take(MOST_SERVERS).map(|it| IpAddr::V4(it.gateway)));
         if !servers.is_empty() && search.is_empty() {
             search.push(SEARCH_DOMAIN.to_owned());
         }
@@ -217,17 +218,18 @@ mod tests {
     }
 
     #[test]
-    fn an_internal_network_is_asked_by_who_has_no_other() {
+    fn an_internal_network_is_asked_after_the_others() {
         let host = "search lan\nnameserver 9.9.9.9\n";
         let inner = Connection { internal: true, ..on("b", [10, 85, 0, 1], true) };
         let text = resolv_conf(&pod(vec![]), std::slice::from_ref(&inner), host);
         assert!(text.ends_with("nameserver 10.85.0.1\n"), "{text}");
         let mut both = [inner, on("a", [10, 84, 0, 1], false)];
         let text = resolv_conf(&pod(vec![]), &both, host);
-        assert_eq!(text, "search lan\nnameserver 9.9.9.9\n");
+        assert_eq!(text, "search dns.sandbar lan\nnameserver 10.85.0.1\n");
         both[1].names = true;
         let text = resolv_conf(&pod(vec![]), &both, host);
-        assert_eq!(text, "search dns.sandbar lan\nnameserver 10.84.0.1\n");
+        let expected = "search dns.sandbar lan\nnameserver 10.84.0.1\nnameserver 10.85.0.1\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use sandbar_sys::During;
 
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
+use crate::lines::file_name;
 use crate::network::Network;
 
 /// A network's directory.
@@ -22,7 +23,9 @@ use crate::network::Network;
 /// names/ENDPOINT   a pod on it, as [`Endpoint`] is as text; `.ENDPOINT` while it is written
 /// ```
 ///
-/// `names` and its files may be read by all, for the resolver runs as nobody; the directory itself need not.
+/// `names`, its files and `resolver.conf` may be read by all, for the resolver runs as nobody. It also looks into
+/// the directories beside this one, where a pod is on several networks: so the directory that they are in must let
+/// all pass (mode 0711); those above it need not.
 #[derive(Clone, Debug)]
 pub struct NetworkDirectory(PathBuf);
 
@@ -43,7 +46,7 @@ impl NetworkDirectory {
     /// # Errors
     /// As mkdir(2), open(2) and rename(2).
     pub fn write(&self, network: &Network) -> Result<()> {
-        make_directory(&self.0, 0o700)?;
+        make_directory(&self.0, 0o711)?;
         make_directory(&self.names(), 0o755)?;
         replace(&self.0, "resolver.conf", &network.to_string())
     }
@@ -65,7 +68,7 @@ impl NetworkDirectory {
     /// # Errors
     /// As open(2) and rename(2).
     pub fn put_endpoint(&self, id: &str, endpoint: &Endpoint) -> Result<()> {
-        replace(&self.names(), checked(id)?, &endpoint.to_string())
+        replace(&self.names(), file_name("endpoint", id)?, &endpoint.to_string())
     }
 
     /// Has the resolver forget an endpoint. With the last one it ends.
@@ -73,7 +76,7 @@ impl NetworkDirectory {
     /// # Errors
     /// As unlink(2); one that is not there is no error.
     pub fn remove_endpoint(&self, id: &str) -> Result<()> {
-        let path = self.names().join(checked(id)?);
+        let path = self.names().join(file_name("endpoint", id)?);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != Io::NotFound => {
                 Err(error).during("unlink", || path.display().to_string()).map_err(Error::from)
@@ -100,13 +103,6 @@ impl NetworkDirectory {
             }
         }
     }
-}
-
-fn checked(id: &str) -> Result<&str> {
-    if id.is_empty() || id.starts_with('.') || id.contains(['/', '\0']) {
-        return Err(Error::invalid(format!("endpoint '{id}': no name for a file")));
-    }
-    Ok(id)
 }
 
 fn make_directory(path: &Path, mode: u32) -> Result<()> {

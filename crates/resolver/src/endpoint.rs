@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::lines::{address, domain_name, words};
+use crate::lines::{address, domain_name, file_name, words};
 
 /// A pod's end at a network. As text, one word and its value a line:
 ///
 /// ```
-/// let text = "address 10.85.0.2\naddress fd00:85::2\nname web\nname blog-web-1\n";
+/// let text = "address 10.85.0.2\naddress fd00:85::2\nname web\nname blog-web-1\n\
+///             on blog\non Internal\nforwards\n";
 /// let endpoint: sandbar_resolver::Endpoint = text.parse()?;
 /// assert_eq!(endpoint.to_string(), text);
 /// # Ok::<(), sandbar_resolver::Error>(())
@@ -22,6 +23,11 @@ pub struct Endpoint {
     /// The pod's name, which a reverse look-up gives, then its containers' names and aliases. One name may be
     /// several endpoints': it has all their addresses.
     pub names: Vec<String>,
+    /// Where the pod looks names up, if not on this network alone: the directories' names of all networks with
+    /// names that it is on, this one's too. Of a name that several know, the first one's meaning counts.
+    pub networks: Vec<String>,
+    /// Whether its questions may leave an internal network, for it has a way out by another.
+    pub forwards: bool,
 }
 
 impl fmt::Display for Endpoint {
@@ -32,7 +38,10 @@ impl fmt::Display for Endpoint {
         for name in &self.names {
             writeln!(f, "name {name}")?;
         }
-        Ok(())
+        for network in &self.networks {
+            writeln!(f, "on {network}")?;
+        }
+        if self.forwards { writeln!(f, "forwards") } else { Ok(()) }
     }
 }
 
@@ -45,6 +54,8 @@ impl FromStr for Endpoint {
             match word {
                 "address" => endpoint.addresses.push(address(word, value)?),
                 "name" => endpoint.names.push(domain_name(word, value)?),
+                "on" => endpoint.networks.push(file_name(word, value)?.to_owned()),
+                "forwards" if value.is_empty() => endpoint.forwards = true,
                 _ => return Err(Error::invalid(format!("unknown line '{word} {value}'"))),
             }
         }

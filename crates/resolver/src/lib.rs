@@ -12,7 +12,8 @@
 //! let network: Network = "network blog\nlisten 10.85.0.1\nsubnet 10.85.0.0/24".parse()?;
 //! directory.write(&network)?;
 //! let addresses = vec!["10.85.0.2".parse()?];
-//! directory.put_endpoint("4a1f", &Endpoint { addresses, names: vec!["db".into()] })?;
+//! let endpoint = Endpoint { addresses, names: vec!["db".into()], ..Endpoint::default() };
+//! directory.put_endpoint("4a1f", &endpoint)?;
 //! let program = std::fs::File::open("/proc/self/exe")?;
 //! Start { program: program.as_fd(), cgroup_tasks: vec![], into_cgroup: None }.ensure(&directory)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -38,6 +39,7 @@ mod poll;
 mod privileges;
 mod query;
 mod server;
+mod siblings;
 mod start;
 mod subnet;
 mod upstream;

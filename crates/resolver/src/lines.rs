@@ -32,6 +32,14 @@ pub(crate) fn domain_name(word: &str, value: &str) -> Result<String> {
     Ok(name.to_ascii_lowercase())
 }
 
+/// The name of a file or directory that `value` is, of none that is hidden.
+pub(crate) fn file_name<'a>(word: &str, value: &'a str) -> Result<&'a str> {
+    if value.is_empty() || value.starts_with('.') || value.contains(['/', '\0']) {
+        return Err(Error::invalid(format!("{word} '{value}': no name for a file")));
+    }
+    Ok(value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

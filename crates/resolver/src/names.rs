@@ -10,6 +10,16 @@ use crate::endpoint::Endpoint;
 pub(crate) struct Names {
     by_name: HashMap<String, Vec<IpAddr>>,
     by_address: HashMap<IpAddr, String>,
+    reaches: HashMap<IpAddr, Reach>,
+}
+
+/// What the pod of an address may ask beyond the names of this network.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reach {
+    /// As [`Endpoint::networks`].
+    pub(crate) networks: Vec<String>,
+    /// As [`Endpoint::forwards`].
+    pub(crate) forwards: bool,
 }
 
 impl<'a> FromIterator<&'a Endpoint> for Names {
@@ -23,6 +33,11 @@ impl<'a> FromIterator<&'a Endpoint> for Names {
                         addresses.push(*address);
                     }
                 }
+            }
+            if !endpoint.networks.is_empty() || endpoint.forwards {
+                let networks = endpoint.networks.clone();
+                let reach = Reach { networks, forwards: endpoint.forwards };
+                names.reaches.extend(endpoint.addresses.iter().map(|it| (*it, reach.clone())));
             }
             if let Some(name) = endpoint.names.first() {
                 for address in &endpoint.addresses {
@@ -43,5 +58,10 @@ impl Names {
     /// The first name of whoever has `address`.
     pub(crate) fn name(&self, address: IpAddr) -> Option<&str> {
         self.by_address.get(&address).map(String::as_str)
+    }
+
+    /// What whoever has `address` may ask.
+    pub(crate) fn reach(&self, address: IpAddr) -> Reach {
+        self.reaches.get(&address).cloned().unwrap_or_default()
     }
 }

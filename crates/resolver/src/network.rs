@@ -25,7 +25,8 @@ pub struct Network {
     pub listen: Vec<IpAddr>,
     /// Where its pods' addresses are from: whoever asks from elsewhere gets no answer.
     pub subnets: Vec<Subnet>,
-    /// Whether no question may leave it: what is not a name of the network does not exist then.
+    /// Whether no question may leave it: what is not a name of the network does not exist then, but for pods that
+    /// have [another way out](crate::Endpoint::forwards).
     pub internal: bool,
 }
 

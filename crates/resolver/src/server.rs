@@ -19,9 +19,10 @@ use crate::listen::Listening;
 use crate::network::Network;
 use crate::poll::{Poll, Token};
 use crate::query::{Asked, LARGEST_DATAGRAM, Question, Transport, name};
+use crate::siblings::Siblings;
 use crate::upstream::Upstream;
 use crate::watch::Watch;
-use crate::zone::{Known, look_up};
+use crate::zone::{Known, Zone, look_up};
 
 /// How long a resolver stays after its last endpoint has gone: another may come, as with a restart.
 const LINGER: Duration = Duration::from_secs(3);
@@ -45,6 +46,7 @@ pub(crate) struct Options {
     pub(crate) sockets: Vec<Listening>,
     pub(crate) resolv_conf: PathBuf,
     pub(crate) watch: Watch,
+    pub(crate) siblings: Siblings,
     pub(crate) lock: OwnedFd,
 }
 
@@ -59,6 +61,7 @@ struct Server {
     network: Network,
     sockets: Vec<Listening>,
     watch: Watch,
+    siblings: Siblings,
     upstream: Upstream,
     poll: Poll,
     clients: HashMap<u32, Client>,
@@ -78,6 +81,7 @@ pub(crate) fn serve(options: Options) -> Result<()> {
         network: options.network,
         sockets: options.sockets,
         watch: options.watch,
+        siblings: options.siblings,
         upstream: Upstream::new(options.resolv_conf, own),
         poll: Poll::new()?,
         clients: HashMap::new(),
@@ -289,10 +293,14 @@ impl Server {
             Asked::Wrong(reply) => return Outcome::Reply(reply),
             Asked::Question(question) => question,
         };
-        let names = self.watch.names();
-        let reply = match look_up(&self.network, names, &question.query.name) {
-            Known::Elsewhere => return self.ask(question, origin, source),
-            Known::Nobody => question.reply(ResponseCode::NXDomain, Vec::new()),
+        let reach = self.watch.names().reach(source);
+        self.siblings.look(&reach.networks);
+        let own = Zone { network: &self.network, names: self.watch.known() };
+        let zones = self.siblings.zones(&reach.networks, own);
+        let forwards = reach.forwards || !self.network.internal;
+        let reply = match look_up(&zones, &question.query.name) {
+            Known::Elsewhere if forwards => return self.ask(question, origin, source),
+            Known::Elsewhere | Known::Nobody => question.reply(ResponseCode::NXDomain, Vec::new()),
             Known::Addresses(addresses) => {
                 let mut records = records(&question, addresses);
                 let turn = self.turn.checked_rem(records.len()).unwrap_or(0);

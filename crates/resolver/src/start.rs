@@ -13,6 +13,7 @@ use crate::directory::NetworkDirectory;
 use crate::error::{Error, Result};
 use crate::listen::Listening;
 use crate::server::{Options, serve};
+use crate::siblings::Siblings;
 use crate::{privileges, watch::Watch};
 
 /// What a resolver's process is called: the first argument by which the program is to know that it is one.
@@ -102,11 +103,13 @@ pub fn resolve(arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let network = directory.read()?;
     // Opened while the directory above it can be entered.
     let watch = Watch::open(&directory.names())?;
+    let siblings = Siblings::open(directory.path())?;
     privileges::give_up()?;
     // Nobody is not alone: others of that name are not to look into it.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .during("prctl", || "PR_SET_DUMPABLE 0".into())?;
     sandbar_sys::trim_heap();
     sandbar_sys::release_program();
-    serve(Options { network, sockets, resolv_conf: RESOLV_CONF.into(), watch, lock })
+    let resolv_conf = RESOLV_CONF.into();
+    serve(Options { network, sockets, resolv_conf, watch, siblings, lock })
 }

@@ -31,7 +31,8 @@ type Stamp = (u64, i64, i64, i64);
 #[derive(Debug)]
 pub(crate) struct Watch {
     directory: OwnedFd,
-    /// `None` where the user has no inotify instances left: then the directory's time of change tells.
+    /// `None` where the user has no inotify instances left, or nobody waits for changes: then the directory's time
+    /// of change tells.
     inotify: Option<OwnedFd>,
     changed: Option<Stamp>,
     /// What is in each file; `None` for one that is not understood, which hides no other.
@@ -53,6 +54,15 @@ impl Watch {
                 | WatchFlags::DELETE_SELF;
             rustix::fs::inotify::add_watch(inotify, path, changes).is_ok()
         });
+        Self::of(directory, inotify)
+    }
+
+    /// That of a directory which nobody waits for: it is only looked at.
+    pub(crate) fn of_unwatched(directory: OwnedFd) -> Result<Self> {
+        Self::of(directory, None)
+    }
+
+    fn of(directory: OwnedFd, inotify: Option<OwnedFd>) -> Result<Self> {
         let (files, names) = (BTreeMap::new(), Names::default());
         let mut watch = Self { directory, inotify, changed: None, files, names };
         watch.read()?;
@@ -66,16 +76,25 @@ impl Watch {
 
     /// The names as of this moment: what was written before somebody asked is known when they do.
     pub(crate) fn names(&mut self) -> &Names {
+        self.look();
+        &self.names
+    }
+
+    /// The names as of the last look.
+    pub(crate) fn known(&self) -> &Names {
+        &self.names
+    }
+
+    fn look(&mut self) {
         if self.has_changed() {
             // What can't be read now is read at the next change; what is known stays.
             let _kept = self.read();
         }
-        &self.names
     }
 
     /// Whether there is no endpoint, or the directory itself is gone.
     pub(crate) fn is_over(&mut self) -> bool {
-        self.names();
+        self.look();
         self.files.is_empty() || self.is_removed()
     }
 
@@ -157,7 +176,7 @@ mod tests {
     }
 
     fn endpoint(name: &str) -> Endpoint {
-        Endpoint { addresses: vec!["10.85.0.2".parse().unwrap()], names: vec![name.into()] }
+        format!("address 10.85.0.2\nname {name}").parse().unwrap()
     }
 
     fn follows_every_change(directory: &NetworkDirectory, mut watch: Watch) {

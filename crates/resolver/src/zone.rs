@@ -10,6 +10,8 @@
 //! An address of the network's subnets leads to `db.blog`, as with Docker. What ends in `dns.sandbar` or is
 //! an address of the network is never asked of others, whether it is there or not; `x` and `x.blog` are if
 //! nobody here is called `x`, for a network may well have the name of a domain.
+//!
+//! A pod that is on several networks finds the names of all of them.
 
 use std::net::IpAddr;
 
@@ -30,31 +32,51 @@ pub(crate) enum Known<'a> {
     Pointer(String),
     /// It would be one of the network's, but there is none.
     Nobody,
-    /// It is none of the network's.
+    /// It is none of the networks'.
     Elsewhere,
 }
 
-/// What `name` means on `network`.
-pub(crate) fn look_up<'a>(network: &Network, names: &'a Names, name: &Name) -> Known<'a> {
-    let elsewhere = if network.internal { Known::Nobody } else { Known::Elsewhere };
+/// A network's names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Zone<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) names: &'a Names,
+}
+
+impl<'a> Zone<'a> {
+    /// The addresses of what is called `text` here, with or without the network's name.
+    fn addresses(self, text: &str) -> Option<&'a [IpAddr]> {
+        let base = || self.names.addresses(within(text, &self.network.name)?);
+        self.names.addresses(text).or_else(base)
+    }
+
+    /// What an address of the network leads to.
+    fn reverse(self, name: &Name) -> Option<Known<'a>> {
+        match reverse(self.network, name) {
+            Reverse::Address(address) => Some(match self.names.name(address) {
+                Some(name) => Known::Pointer(format!("{name}.{}.", self.network.name)),
+                None => Known::Nobody,
+            }),
+            Reverse::Part => Some(Known::Addresses(&[])),
+            Reverse::Other => None,
+        }
+    }
+}
+
+/// What `name` means on any of the networks `zones`, the first of which that knows it counts.
+pub(crate) fn look_up<'a>(zones: &[Zone<'a>], name: &Name) -> Known<'a> {
     let text = lower_case(name);
     if text == SEARCH_DOMAIN {
         return Known::Addresses(&[]);
     }
     if let Some(base) = within(&text, SEARCH_DOMAIN) {
-        return names.addresses(base).map_or(Known::Nobody, Known::Addresses);
+        let found = zones.iter().find_map(|zone| zone.names.addresses(base));
+        return found.map_or(Known::Nobody, Known::Addresses);
     }
-    let base = within(&text, &network.name).and_then(|base| names.addresses(base));
-    if let Some(addresses) = names.addresses(&text).or(base) {
+    if let Some(addresses) = zones.iter().find_map(|zone| zone.addresses(&text)) {
         return Known::Addresses(addresses);
     }
-    match reverse(network, name) {
-        Reverse::Address(address) => names
-            .name(address)
-            .map_or(Known::Nobody, |name| Known::Pointer(format!("{name}.{}.", network.name))),
-        Reverse::Part => Known::Addresses(&[]),
-        Reverse::Other => elsewhere,
-    }
+    zones.iter().find_map(|zone| zone.reverse(name)).unwrap_or(Known::Elsewhere)
 }
 
 /// What is before `.domain`.
@@ -106,16 +128,22 @@ mod tests {
     use super::*;
     use crate::endpoint::Endpoint;
 
-    fn known(question: &str, internal: bool) -> String {
+    fn known(question: &str) -> String {
         let conf = "network blog\nlisten 10.85.0.1\nsubnet 10.85.0.0/24\nsubnet fd00:85::/64";
-        let network = Network { internal, ..conf.parse().unwrap() };
+        let network: Network = conf.parse().unwrap();
         let endpoints: [Endpoint; 2] = [
             "address 10.85.0.2\naddress fd00:85::2\nname db\nname all".parse().unwrap(),
             "address 10.85.0.3\nname web\nname all\nname www.example.com".parse().unwrap(),
         ];
         let names = endpoints.iter().collect();
-        let name = Name::from_ascii(question).unwrap();
-        match look_up(&network, &names, &name) {
+        let second: Network =
+            "network shop\nlisten 10.86.0.1\nsubnet 10.86.0.0/24".parse().unwrap();
+        let endpoint: Endpoint =
+            "address 10.86.0.9\nname db\nname till\nname web.blog".parse().unwrap();
+        let others = std::iter::once(&endpoint).collect();
+        let zones =
+            [Zone { network: &network, names: &names }, Zone { network: &second, names: &others }];
+        match look_up(&zones, &Name::from_ascii(question).unwrap()) {
             Known::Addresses(addresses) => {
                 addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
             }
@@ -128,33 +156,45 @@ mod tests {
     #[test]
     fn an_endpoint_is_found_by_name_network_and_search_domain_in_any_case() {
         for name in ["db.", "DB.", "db.blog.", "Db.Blog.", "db.dns.sandbar."] {
-            assert_eq!(known(name, false), "10.85.0.2 fd00:85::2", "{name}");
+            assert_eq!(known(name), "10.85.0.2 fd00:85::2", "{name}");
         }
-        assert_eq!(known("all.blog.", false), "10.85.0.2 fd00:85::2 10.85.0.3");
-        assert_eq!(known("www.example.com.", false), "10.85.0.3");
+        assert_eq!(known("all.blog."), "10.85.0.2 fd00:85::2 10.85.0.3");
+        assert_eq!(known("www.example.com."), "10.85.0.3");
     }
 
     #[test]
     fn what_would_be_ours_stays_here_and_all_else_goes_on() {
         for name in ["x.dns.sandbar.", "9.0.85.10.in-addr.arpa."] {
-            assert_eq!(known(name, false), "nobody", "{name}");
+            assert_eq!(known(name), "nobody", "{name}");
         }
         let others = ["x.", "x.blog.", "example.com.", "db.example.com.", "xdns.sandbar."];
         for name in
             others.into_iter().chain(["1.1.85.10.in-addr.arpa.", "85.10.in-addr.arpa.", "."])
         {
-            assert_eq!(known(name, false), "elsewhere", "{name}");
-            assert_eq!(known(name, true), "nobody", "{name}");
+            assert_eq!(known(name), "elsewhere", "{name}");
         }
-        assert_eq!(known("dns.sandbar.", false), "");
-        assert_eq!(known("0.85.10.in-addr.arpa.", false), "");
+        assert_eq!(known("dns.sandbar."), "");
+        assert_eq!(known("0.85.10.in-addr.arpa."), "");
     }
 
     #[test]
     fn an_address_leads_to_the_first_name() {
-        assert_eq!(known("3.0.85.10.in-addr.arpa.", false), "web.blog.");
+        assert_eq!(known("3.0.85.10.in-addr.arpa."), "web.blog.");
         let zeroes = "0.".repeat(23);
-        assert_eq!(known(&format!("2.{zeroes}5.8.0.0.0.0.d.f.ip6.arpa."), false), "db.blog.");
+        assert_eq!(known(&format!("2.{zeroes}5.8.0.0.0.0.d.f.ip6.arpa.")), "db.blog.");
+    }
+
+    #[test]
+    fn of_several_networks_the_first_that_knows_a_name_counts() {
+        assert_eq!(known("db."), "10.85.0.2 fd00:85::2");
+        assert_eq!(known("db.dns.sandbar."), "10.85.0.2 fd00:85::2");
+        assert_eq!(known("web.blog."), "10.85.0.3");
+        for name in ["till.", "till.shop.", "till.dns.sandbar.", "db.shop."] {
+            assert_eq!(known(name), "10.86.0.9", "{name}");
+        }
+        assert_eq!(known("till.blog."), "elsewhere");
+        assert_eq!(known("9.0.86.10.in-addr.arpa."), "db.shop.");
+        assert_eq!(known("8.0.86.10.in-addr.arpa."), "nobody");
     }
 
     proptest! {
@@ -176,7 +216,7 @@ mod tests {
                 let conf = "network blog\nlisten 10.85.0.1\nsubnet 10.85.0.0/24\nsubnet ::/0";
                 let network: Network = conf.parse().unwrap();
                 let names = Names::default();
-                let known = look_up(&network, &names, &name);
+                let known = look_up(&[Zone { network: &network, names: &names }], &name);
                 prop_assert!(!inside || matches!(known, Known::Nobody | Known::Addresses(&[])));
             }
         }

@@ -80,6 +80,7 @@ fn build() {
     run("mount -t tmpfs tmpfs /run");
     // Where others may not enter, as the engine's own.
     run("mkdir -m 700 /run/sandbar");
+    run("mkdir -m 711 /run/sandbar/networks");
     fs::write("/run/resolv.conf", "").unwrap();
     run("mount --bind /run/resolv.conf /etc/resolv.conf");
     run("ip link set lo up");
@@ -121,7 +122,7 @@ pub(crate) fn inside<T: Send>(netns: &str, act: impl FnOnce() -> T + Send) -> T 
 
 /// A network `blog` with names, and one endpoint that keeps its resolver alive.
 pub(crate) fn network(more: &str) -> NetworkDirectory {
-    let directory = NetworkDirectory::new("/run/sandbar/blog");
+    let directory = NetworkDirectory::new("/run/sandbar/networks/blog");
     let conf = "network blog\nlisten 10.85.0.1\nlisten fd00:85::1\n\
                 subnet 10.85.0.0/24\nsubnet fd00:85::/64\n";
     directory.write(&format!("{conf}{more}").parse().unwrap()).unwrap();
@@ -129,10 +130,10 @@ pub(crate) fn network(more: &str) -> NetworkDirectory {
     directory
 }
 
-/// Puts an endpoint: its words, each followed by its value.
+/// Puts an endpoint: its words, each followed by its value, which may be empty.
 pub(crate) fn put(directory: &NetworkDirectory, id: &str, words: &str) {
     let words: Vec<&str> = words.split(' ').collect();
-    let lines: Vec<String> = words.chunks(2).map(|line| line.join(" ")).collect();
+    let lines: Vec<String> = words.chunks(2).map(|line| line.join(" ").trim().to_owned()).collect();
     let endpoint: Endpoint = lines.join("\n").parse().unwrap();
     directory.put_endpoint(id, &endpoint).unwrap();
 }
