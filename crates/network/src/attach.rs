@@ -4,10 +4,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{
-        InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
-        LinkFlags, LinkInfo, LinkMessage,
-    },
+    link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
 };
 use rustix::{io::Errno, net::netdevice::name_to_index};
 
@@ -17,6 +14,7 @@ use crate::{
     inside::inside,
     message::{address, answer_of, change, create, default_route, open_route, up},
     netlink::Socket,
+    plug::reflect,
     sysctl,
 };
 
@@ -133,8 +131,7 @@ pub fn attach(bridge: &Bridge, netns: BorrowedFd<'_>, attachment: &Attachment) -
         // Before the interface exists: see `sysctl`.
         sysctl::prepare_interface(possible.addresses.v6.is_some())?;
         pair.create(&mut host)?;
-        let set_up = pair
-            .reflect(&mut host)
+        let set_up = reflect(&mut host, host_interface)
             .and_then(|()| set_up_pod(bridge, possible))
             .and_then(|()| await_carrier(&mut host, [host_interface, bridge.name()]));
         if set_up.is_err() {
@@ -196,27 +193,6 @@ impl Pair<'_> {
             Errno::OPNOTSUPP => Error::refused(call, refusal).with_kind(ErrorKind::NoVeth),
             _ => Error::refused(call, refusal),
         })
-    }
-
-    /// Lets the bridge send frames back to where they came from (*hairpin*). Where `br_netfilter` is on, as for
-    /// Kubernetes or Docker, a pod's frame to its own published port is redirected within the bridge.
-    fn reflect(&self, host: &mut Socket) -> Result<()> {
-        let host_interface = &self.attachment.host_interface;
-        let mut link = LinkMessage::default();
-        link.attributes = vec![
-            LinkAttribute::IfName(host_interface.to_string()),
-            LinkAttribute::LinkInfo(vec![
-                LinkInfo::PortKind(InfoPortKind::Bridge),
-                LinkInfo::PortData(InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(
-                    true,
-                )])),
-            ]),
-        ];
-        let call = format!("set hairpin mode on {host_interface}");
-        answer_of(host, change(RouteNetlinkMessage::NewLink(link)))
-            .map_err(|error| Error::system(&call, error))?
-            .map_err(|refusal| Error::refused(call, refusal))
-            .map(drop)
     }
 }
 

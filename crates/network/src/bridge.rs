@@ -59,6 +59,9 @@ pub struct Ensured {
     /// (`net.bridge.bridge-nf-call-ip6tables`), which translates the answer back to `::1` before it reaches the
     /// host, and the kernel drops what comes in to that address. A connection is refused there.
     pub is_loopback6_published: bool,
+    /// Whether the bridge was missing, or incomplete. Pods that were on one which somebody deleted are on none: see
+    /// [`plug`](crate::plug).
+    pub was_incomplete: bool,
 }
 
 /// What is taken as a sign that the table's rules are there.
@@ -206,16 +209,21 @@ impl Bridge {
             None => self,
         };
         let loopback = possible.ipv6.map(|_| loopback6());
-        let (lingering, changed) = possible.ensure_possible(loopback, trust)?;
-        let is_loopback6_published = loopback == Some(Loopback6::Leads);
-        Ok(Ensured { lingering, changed, without_ipv6, is_loopback6_published })
+        let (lingering, state, changed) = possible.ensure_possible(loopback, trust)?;
+        Ok(Ensured {
+            lingering,
+            changed,
+            without_ipv6,
+            is_loopback6_published: loopback == Some(Loopback6::Leads),
+            was_incomplete: state != State::Complete,
+        })
     }
 
     fn ensure_possible(
         &self,
         loopback: Option<Loopback6>,
         trust: Trust,
-    ) -> Result<(Lingering, Vec<Change>)> {
+    ) -> Result<(Lingering, State, Vec<Change>)> {
         let mut route = open_route()?;
         let mut nftables = Nftables::open()?;
         let network = self.network();
@@ -244,7 +252,7 @@ impl Bridge {
                 self.complete(&mut route)?
             }
         };
-        Ok((nftables.linger(), changed))
+        Ok((nftables.linger(), state, changed))
     }
 
     /// The settings of the host that the bridge depends on, as they are now.

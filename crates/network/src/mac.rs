@@ -34,6 +34,13 @@ impl MacAddress {
         Ok(address)
     }
 
+    /// The IPv4 address that it follows from, if it is such a one.
+    #[must_use]
+    pub fn ipv4(self) -> Option<Ipv4Addr> {
+        let Self([local, sandbar, a, b, c, d]) = self;
+        (OURS == [local, sandbar]).then_some(Ipv4Addr::new(a, b, c, d))
+    }
+
     /// Whether an interface with this address was made by Sandbar, by all appearances.
     pub(crate) fn is_ours(octets: &[u8]) -> bool {
         octets.starts_with(&OURS)
@@ -79,6 +86,8 @@ mod tests {
     fn follows_from_the_address() {
         let mac = MacAddress::of(Ipv4Addr::new(10, 84, 0, 255));
         assert_eq!(mac.to_string(), "02:53:0a:54:00:ff");
+        assert_eq!(mac.ipv4(), Some(Ipv4Addr::new(10, 84, 0, 255)));
+        assert_eq!("02:54:0a:54:00:ff".parse::<MacAddress>().unwrap().ipv4(), None);
     }
 
     #[test]

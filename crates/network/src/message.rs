@@ -74,6 +74,13 @@ pub(crate) fn default_route(index: u32, gateway: IpAddr) -> RouteNetlinkMessage 
     RouteNetlinkMessage::NewRoute(route)
 }
 
+/// The removal of the default route of this version of IP, by whatever gateway.
+pub(crate) fn no_default_route(family: IpAddr) -> RouteNetlinkMessage {
+    let mut route = unicast(family);
+    route.header.table = RouteHeader::RT_TABLE_MAIN;
+    RouteNetlinkMessage::DelRoute(route)
+}
+
 /// A route by which what comes in by this interface and is for `address` is the host's own, after `lo`'s.
 pub(crate) fn local_route(index: u32, address: IpAddr) -> RouteNetlinkMessage {
     /// Behind all of the kernel's own. One more for each interface: of two IPv6 routes to one address with one metric
