@@ -138,6 +138,11 @@ impl From<sandbar_engine::Error> for Cause {
 fn hint_of(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::NotFound => "'sandbar ps -a' and 'sandbar pod ps -a' show what there is",
+        Kind::NoSuchNetwork => "'sandbar network ls' shows what there is",
+        Kind::NotConnected => "'sandbar network inspect' shows which pods are on a network",
+        Kind::NoAddress => {
+            "'sandbar network inspect' shows who has them: remove some, or make a larger network"
+        }
         Kind::Ambiguous => "give more digits of the id, or the name",
         Kind::NameTaken => "choose another name, or remove what has this one",
         Kind::PortTaken => "choose another host port, or stop what uses this one",

@@ -122,7 +122,7 @@ pub(crate) fn command(words: &[String], whole: bool) -> String {
 
 /// Whether ports that are published there can be reached by IPv6, too.
 pub(crate) fn has_ipv6(connections: &[Connection]) -> bool {
-    connections.first().is_some_and(|first| first.ipv6.is_some())
+    Connection::gateway_of(connections).is_some_and(|gateway| gateway.ipv6.is_some())
 }
 
 /// The ports under which a running container can be reached.

@@ -8,14 +8,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sandbar_network::Lingering;
 use sandbar_spec::control::{MOST_DESCRIPTORS, Reply, Request};
 use sandbar_spec::layout::PodDirectory;
-use sandbar_spec::{NetworkMode, PodConfig, PodId, PortMapping, PortRequest};
+use sandbar_spec::{Connection, NetworkMode, PodConfig, PodId, PortMapping, PortRequest};
 use sandbar_supervisor::{Client, read_record, replace_record};
 use sandbar_sys::During;
 
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
-use crate::pod::Pod;
-use crate::ports::{Chosen, check_requests, count};
+use crate::pod::{self, Pod};
+use crate::ports::{Chosen, check_requests, count, no_ports_on};
 use crate::supervision::{Reached, has_life, reach};
 use crate::{descriptors, directories, find};
 
@@ -34,6 +34,10 @@ impl Engine {
         if config.network != NetworkMode::Bridge {
             let message = format!("pod '{}' has no network that ports could lead to", config.name);
             return Err(Error::new(Kind::Invalid, message));
+        }
+        let connections = pod::connections(&self.roots.pod(pod))?;
+        if !connections.is_empty() && Connection::gateway_of(&connections).is_none() {
+            return Err(no_ports_on(connections.iter().map(|it| &it.network)));
         }
         check_requests(requests, &config.ports)?;
         let asked: usize =

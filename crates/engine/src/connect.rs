@@ -1,22 +1,22 @@
 //! Putting a pod that is there on a network, and taking it off.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags};
-use sandbar_network::DefaultRoute;
-use sandbar_spec::{Connection, Membership, NamespaceMode, NetworkConfig, NetworkMode, PodConfig};
+use sandbar_network::{DefaultRoute, PublishedPort};
+use sandbar_spec::{Connection, Membership, NetworkConfig, NetworkMode, PodConfig, PodId};
 use sandbar_supervisor::{Client, replace_record};
-use sandbar_sys::During;
 
+use crate::bridges::Connected;
 use crate::container::Container;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
-use crate::networks::networks_lock;
+use crate::network::addresses;
+use crate::networks::bridge_of;
 use crate::pod::{self, Pod};
+use crate::ports::{no_ports_on, published};
+use crate::roots::Roots;
 use crate::supervision::{Reached, reach};
-use crate::{directories, etc, find};
+use crate::{directories, etc, find, netns};
 
 /// A pod whose networks nobody else changes, and whether it runs.
 struct Held {
@@ -26,12 +26,27 @@ struct Held {
     pod: Pod,
 }
 
+impl Held {
+    fn runs(&self) -> bool {
+        matches!(self.state, Reached::Supervisor(_))
+    }
+}
+
+/// A pod's new place on a network.
+#[derive(Debug)]
+pub struct Joined {
+    /// The place.
+    pub connection: Connection,
+    /// What is worth knowing, in words.
+    pub told: Vec<String>,
+}
+
 impl Engine {
-    /// Puts a pod on a network more, at once if it runs.
+    /// Puts a pod on a network more, at once if it runs. The same again finishes what was cut short.
     ///
     /// # Errors
     /// [`Kind::NotFound`], [`Kind::AddressTaken`], [`Kind::Invalid`], [`Kind::NoNetwork`]; then nothing has changed.
-    pub fn connect(&self, pod: &Pod, membership: &Membership) -> Result<Connection, Error> {
+    pub fn connect(&self, pod: &Pod, membership: &Membership) -> Result<Joined, Error> {
         let held = self.hold(pod)?;
         let config = &held.pod.config;
         if config.network != NetworkMode::Bridge {
@@ -41,53 +56,110 @@ impl Engine {
         }
         let directory = self.roots.pod(&config.id);
         let before = pod::connections(&directory)?;
-        let lock = directories::lock_shared(&networks_lock()?)?;
+        let lock = Self::lock_networks(std::slice::from_ref(membership))?;
+        if let Some(joined) = self.resume(&held, membership, &before)? {
+            return Ok(joined);
+        }
         let connection = self.lease_on(&config.id, membership, &before)?;
         let after = [before.clone(), vec![connection.clone()]].concat();
+        if !config.ports.is_empty() && Connection::gateway_of(&after).is_none() {
+            let _undone = release_on(&self.network_at(&connection)?, &config.id);
+            return Err(no_ports_on(after.iter().map(|it| &it.network)));
+        }
+        let is_gateway = Connection::gateway_of(&after) == Some(&connection);
         let connected = replace_record(&directory.networks(), &after)
             .map_err(Error::from)
-            .and_then(|()| self.attach_now(&held, &connection, before.is_empty()))
-            .and_then(|()| self.refresh_names(config))
-            .and_then(|()| self.publish_now(&held, before.is_empty()));
-        if let Err(error) = connected {
-            // An undoing that fails leaves what `network disconnect` does again.
-            let _undone = self.take_off(config, &before, &connection);
+            .and_then(|()| self.attach_now(&held, &connection, is_gateway))
+            .and_then(|told| self.refresh_names(config).map(|()| told))
+            .and_then(|told| self.publish_now(&held, is_gateway).map(|()| told));
+        let told = match connected {
+            Ok(told) => told,
+            Err(error) => {
+                // An undoing that fails leaves what the same `network connect` goes on with.
+                let _undone = self.take_off(config, &before, &connection);
+                return Err(error);
+            }
+        };
+        etc::adapt(&directory, config, &before, &after);
+        drop(lock);
+        Ok(Joined { connection, told })
+    }
+
+    /// Goes on where somebody who put the pod on this network was killed. `None`: there is nothing to go on with.
+    fn resume(
+        &self,
+        held: &Held,
+        membership: &Membership,
+        connections: &[Connection],
+    ) -> Result<Option<Joined>, Error> {
+        let network = self.network_of(membership)?;
+        let found = connections.iter().find(|it| it.network_id == network.id);
+        let Some(connection) = found.filter(|it| held.runs() && is_asked(it, membership)) else {
+            return Ok(None);
+        };
+        let config = &held.pod.config;
+        let bridge = bridge_of(&network)?;
+        let Connected { mut told, lingering } = self.ensure_bridge(&network, &bridge)?;
+        drop(lingering);
+        let is_known = || {
+            let names = self.names_of(&network).path().join("names");
+            !network.names || names.join(config.id.as_str()).exists()
+        };
+        let is_whole = sandbar_network::is_plugged(&bridge, &connection.host_interface.parse()?)?
+            && is_known();
+        if is_whole && told.is_empty() {
+            return Ok(None);
+        }
+        if !is_whole {
+            let is_gateway = Connection::gateway_of(connections) == Some(connection);
+            told.extend(self.attach_now(held, connection, is_gateway)?);
+            self.publish_now(held, is_gateway)?;
+            let before: Vec<Connection> =
+                connections.iter().filter(|it| *it != connection).cloned().collect();
+            etc::adapt(&self.roots.pod(&config.id), config, &before, connections);
+        }
+        Ok(Some(Joined { connection: connection.clone(), told }))
+    }
+
+    /// Takes a pod off a network, at once if it runs. Where that was its way to the world, the first of its other
+    /// networks that is not internal becomes that, and its ports are published there.
+    ///
+    /// # Errors
+    /// [`Kind::NotConnected`] if it is not on it; [`Kind::InUse`] if its ports can be published nowhere else.
+    pub fn disconnect(&self, pod: &Pod, network: &NetworkConfig) -> Result<(), Error> {
+        let held = self.hold(pod)?;
+        let config = &held.pod.config;
+        let lock = Self::lock_networks(&[])?;
+        let directory = self.roots.pod(&config.id);
+        let before = pod::connections(&directory)?;
+        let Some(index) = before.iter().position(|it| it.network_id == network.id) else {
+            // Of somebody who was killed while taking it off, or putting it on.
+            release_on(network, &config.id)?;
+            let message = format!("pod '{}' is not on the network '{}'", config.name, network.name);
+            return Err(Error::new(Kind::NotConnected, message));
+        };
+        let mut after = before.clone();
+        let connection = after.remove(index);
+        let was_gateway = Connection::gateway_of(&before) == Some(&connection);
+        let next = Connection::gateway_of(&after).filter(|_| was_gateway);
+        if was_gateway && next.is_none() && !config.ports.is_empty() {
+            let message = format!(
+                "pod '{}' publishes ports on '{}', and is on no other network that could have them",
+                config.name, network.name
+            );
+            return Err(Error::new(Kind::InUse, message));
+        }
+        let moved = next.map_or(Ok(()), |next| self.move_gateway(&held, next));
+        let gone = moved.and_then(|()| self.take_off(config, &after, &connection));
+        if let Err(error) = gone {
+            if next.is_some() && pod::connections(&directory).is_ok_and(|now| now == before) {
+                // An undoing that fails leaves what the same `network disconnect` goes on with.
+                let _undone = self.move_gateway(&held, &connection);
+            }
             return Err(error);
         }
         etc::adapt(&directory, config, &before, &after);
         drop(lock);
-        Ok(connection)
-    }
-
-    /// Takes a pod off a network, at once if it runs.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] if it is not on it; [`Kind::InUse`] if its ports are published there.
-    pub fn disconnect(&self, pod: &Pod, network: &NetworkConfig) -> Result<(), Error> {
-        let held = self.hold(pod)?;
-        let config = &held.pod.config;
-        let directory = self.roots.pod(&config.id);
-        let before = pod::connections(&directory)?;
-        let Some(index) = before.iter().position(|it| it.network_id == network.id) else {
-            let message = format!("pod '{}' is not on the network '{}'", config.name, network.name);
-            return Err(Error::new(Kind::NotFound, message));
-        };
-        if index == 0 && !config.ports.is_empty() {
-            let message =
-                format!("pod '{}' publishes its ports on '{}'", config.name, network.name);
-            return Err(Error::new(Kind::InUse, message));
-        }
-        let mut after = before.clone();
-        let connection = after.remove(index);
-        self.take_off(config, &after, &connection)?;
-        // The next network has the default route now: its interface is made again with it.
-        if let (0, Some(next)) = (index, after.first())
-            && matches!(held.state, Reached::Supervisor(_))
-        {
-            sandbar_network::detach(&next.host_interface.parse()?)?;
-            self.attach_now(&held, next, true)?;
-        }
-        etc::adapt(&directory, config, &before, &after);
         Ok(())
     }
 
@@ -105,15 +177,30 @@ impl Engine {
         }
         replace_record(&self.roots.pod(&pod.id).networks(), &others)?;
         self.refresh_names(pod)?;
-        let leases = crate::roots::Roots::leases_on(&network.interface);
-        Ok(sandbar_network::Leases::open(&leases)?.release(pod.id.as_str())?)
+        release_on(&network, &pod.id)
+    }
+
+    /// Has a pod that runs reach the world, and be reached by its ports, by another of its networks.
+    fn move_gateway(&self, held: &Held, to: &Connection) -> Result<(), Error> {
+        if !held.runs() {
+            return Ok(());
+        }
+        let bridge = bridge_of(&self.network_at(to)?)?;
+        let netns = netns::of_pod(&held.pod)?;
+        let interface = to.interface.parse()?;
+        sandbar_network::set_default_route(&bridge, netns.as_fd(), &interface, addresses(to))?;
+        let ports: Vec<PublishedPort> = held.pod.config.ports.iter().flat_map(published).collect();
+        if !ports.is_empty() {
+            drop(sandbar_network::put_back(&[bridge], addresses(to), &ports)?);
+        }
+        Ok(())
     }
 
     /// Publishes the ports of a pod that was on no network where they could have been.
-    fn publish_now(&self, held: &Held, is_first: bool) -> Result<(), Error> {
-        if is_first && matches!(held.state, Reached::Supervisor(_)) {
+    fn publish_now(&self, held: &Held, is_gateway: bool) -> Result<(), Error> {
+        if is_gateway && held.runs() {
             let config = &held.pod.config;
-            let _closed = self.publish(config, &config.ports)?;
+            drop(self.publish(config, &config.ports)?);
         }
         Ok(())
     }
@@ -122,15 +209,15 @@ impl Engine {
         &self,
         held: &Held,
         connection: &Connection,
-        is_first: bool,
-    ) -> Result<(), Error> {
-        if matches!(held.state, Reached::Lock(_)) {
-            return Ok(());
+        is_gateway: bool,
+    ) -> Result<Vec<String>, Error> {
+        if !held.runs() {
+            return Ok(Vec::new());
         }
-        let default = if is_first { DefaultRoute::Here } else { DefaultRoute::Elsewhere };
-        let netns = network_namespace(&held.pod)?;
-        self.attach_one(&held.pod.config, connection, default, netns.as_fd())?.close_at_leisure();
-        Ok(())
+        let default = if is_gateway { DefaultRoute::Here } else { DefaultRoute::Elsewhere };
+        let netns = netns::of_pod(&held.pod)?;
+        let connected = self.attach_one(&held.pod.config, connection, default, netns.as_fd())?;
+        Ok(connected.told)
     }
 
     /// Keeps others from changing the pod, and one that does not run from being started.
@@ -157,56 +244,18 @@ impl Engine {
     }
 }
 
-/// The network namespace of a pod, held by a process of it: by its pause, if it has one.
-fn network_namespace(pod: &Pod) -> Result<OwnedFd, Error> {
-    let is_in = |container: &&Container| {
-        container.is_running() && container.config.namespaces.net == NamespaceMode::Pod
-    };
-    let (pauses, others): (Vec<_>, Vec<_>) =
-        pod.containers.iter().filter(is_in).partition(|container| container.is_pause());
-    for container in pauses.into_iter().chain(others) {
-        let Some(pid) = container.status.pid else { continue };
-        let path = format!("/proc/{pid}");
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(process) = rustix::fs::openat(CWD, &path, flags, Mode::empty()) else { continue };
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let Ok(netns) = rustix::fs::openat(&process, "ns/net", flags, Mode::empty()) else {
-            continue;
-        };
-        // The number may be another process's by now: this one's cgroup is named after its container.
-        let cgroup = rustix::fs::openat(&process, "cgroup", flags, Mode::empty())
-            .during("open", || format!("{path}/cgroup"))?;
-        let text = std::io::read_to_string(std::fs::File::from(cgroup))
-            .during("read", || format!("{path}/cgroup"))?;
-        if text.contains(container.config.id.as_str()) {
-            return Ok(netns);
-        }
-    }
-    let message = format!("no container of pod '{}' runs on its network", pod.config.name);
-    Err(Error::new(Kind::NotRunning, message))
+/// Whether what a pod has on a network is what is asked for.
+fn is_asked(connection: &Connection, membership: &Membership) -> bool {
+    let Membership { network: _, ip, ip6, mac, aliases, interface } = membership;
+    ip.is_none_or(|ip| ip == connection.ip)
+        && ip6.is_none_or(|ip| connection.ipv6.as_ref().is_some_and(|has| has.ip == ip))
+        && mac.as_ref().is_none_or(|mac| mac.eq_ignore_ascii_case(&connection.mac))
+        && *aliases == connection.aliases
+        && interface.as_ref().is_none_or(|interface| *interface == connection.interface)
 }
 
-/// Opens a network namespace that somebody else made.
-pub(crate) fn open_namespace(path: &Path) -> Result<OwnedFd, Error> {
-    let netns = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .during("open", || path.display().to_string())?;
-    let number = std::os::fd::AsRawFd::as_raw_fd(&netns);
-    let link = std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
-    // As namespaces(7) has it; a path in a file system begins with '/'.
-    match link.as_os_str().as_bytes().starts_with(b"net:[") || is_bound(&netns, &link)? {
-        true => Ok(netns),
-        false => {
-            let message = format!("{}: not a network namespace", path.display());
-            Err(Error::new(Kind::Invalid, message))
-        }
-    }
-}
-
-/// Whether a file that is a bind mount of a namespace (`ip netns add`) is one of a network namespace.
-fn is_bound(file: &OwnedFd, link: &Path) -> Result<bool, Error> {
-    let shown = || link.display().to_string();
-    let found = rustix::fs::fstatfs(file).during("fstatfs", shown)?;
-    /// `NSFS_MAGIC` of `linux/magic.h`.
-    const NSFS: i64 = 0x6e73_6673;
-    Ok(link.is_absolute() && found.f_type == NSFS)
+/// Gives back what a pod has leased on a network.
+fn release_on(network: &NetworkConfig, pod: &PodId) -> Result<(), Error> {
+    let leases = Roots::leases_on(&network.interface);
+    Ok(sandbar_network::Leases::open(&leases)?.release(pod.as_str())?)
 }

@@ -2,9 +2,7 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use sandbar_network::{
-    Attachment, DefaultRoute, InterfaceName, Leases, Lingering, MacAddress, Wanted,
-};
+use sandbar_network::{Attachment, DefaultRoute, InterfaceName, Leases, MacAddress, Wanted};
 use sandbar_resolver::{Endpoint, Network as ResolvedNetwork};
 use sandbar_spec::{
     Connection, Connection6, Membership, NetworkAccess, NetworkConfig, NetworkMode, PodConfig,
@@ -13,6 +11,7 @@ use sandbar_spec::{
 use sandbar_supervisor::replace_record;
 use sandbar_sys::During;
 
+use crate::bridges::Connected;
 use crate::directories;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
@@ -33,11 +32,10 @@ impl Engine {
             return Ok(connections);
         }
         directories::ensure(&Roots::leases())?;
-        // A network is not removed between its look-up and the record that says who is on it; the default one never.
-        let is_default = |it: &Membership| it.network.is_empty();
+        let is_default = |it: &Membership| it.network.is_empty() && it.mac.is_none();
         let lock = match memberships.iter().all(is_default) {
             true => None,
-            false => Some(directories::lock_shared(&networks_lock()?)?),
+            false => Some(Self::lock_networks(memberships)?),
         };
         for membership in memberships {
             let connection = self.lease_on(&pod.id, membership, &connections)?;
@@ -46,6 +44,16 @@ impl Engine {
         replace_record(&self.roots.pod(&pod.id).networks(), &connections)?;
         drop(lock);
         Ok(connections)
+    }
+
+    /// Keeps networks from being removed between their look-up and the record that says who is on them; the default one
+    /// never is. A hardware address that is asked for is nobody else's until then, either.
+    pub(crate) fn lock_networks(memberships: &[Membership]) -> Result<OwnedFd, Error> {
+        let path = networks_lock()?;
+        match memberships.iter().any(|it| it.mac.is_some()) {
+            true => directories::lock(&path),
+            false => directories::lock_shared(&path),
+        }
     }
 
     /// Leases a pod's addresses on one network more.
@@ -71,6 +79,9 @@ impl Engine {
         let bridge = bridge_of(&network)?;
         let pool = pool_of(&network, &bridge)?;
         let leases = Leases::open(&Roots::leases_on(&network.interface))?;
+        if let Some(mac) = mac {
+            self.check_mac(mac, pod, membership.ip, &network)?;
+        }
         let wanted = Wanted { v4: membership.ip, v6: membership.ip6 };
         let addresses = leases.acquire(pod.as_str(), &pool, wanted).map_err(|error| {
             let owner = wanted_by_another(&leases, wanted, pod);
@@ -140,22 +151,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts a pod's network namespace on its networks. What it returns is for the pod's supervisor to close.
+    /// Puts a pod's network namespace on its networks.
     pub(crate) fn attach_all(
         &self,
         pod: &PodConfig,
         netns: BorrowedFd<'_>,
-    ) -> Result<Vec<OwnedFd>, Error> {
+    ) -> Result<Connected, Error> {
         let connections = pod::connections(&self.roots.pod(&pod.id))?;
         if connections.is_empty() {
             sandbar_network::bring_up_loopback(netns)?;
         }
-        let mut lingering = Vec::new();
-        for (index, connection) in connections.iter().enumerate() {
-            let default = if index == 0 { DefaultRoute::Here } else { DefaultRoute::Elsewhere };
-            lingering.push(self.attach_one(pod, connection, default, netns)?);
+        let mut connected = Connected::default();
+        let gateway = Connection::gateway_of(&connections);
+        for connection in &connections {
+            let default = match gateway == Some(connection) {
+                true => DefaultRoute::Here,
+                false => DefaultRoute::Elsewhere,
+            };
+            connected.add(self.attach_one(pod, connection, default, netns)?);
         }
-        Ok(lingering.into_iter().filter_map(Lingering::into_socket).collect())
+        Ok(connected)
     }
 
     /// Puts a pod's network namespace on one of its networks, and has the network's resolver know it.
@@ -165,14 +180,10 @@ impl Engine {
         connection: &Connection,
         default_route: DefaultRoute,
         netns: BorrowedFd<'_>,
-    ) -> Result<Lingering, Error> {
-        let network = self.network(connection.network.as_str())?;
-        if network.id != connection.network_id {
-            let message = format!("the network '{}' is another than it was", network.name);
-            return Err(Error::new(Kind::NoNetwork, message));
-        }
+    ) -> Result<Connected, Error> {
+        let network = self.network_at(connection)?;
         let bridge = bridge_of(&network)?;
-        let lingering = bridge.ensure()?.lingering;
+        let connected = self.ensure_bridge(&network, &bridge)?;
         let attachment = Attachment {
             host_interface: connection.host_interface.parse()?,
             pod_interface: connection.interface.parse()?,
@@ -195,7 +206,17 @@ impl Engine {
             let _detached = sandbar_network::detach(&attachment.host_interface);
             return Err(error);
         }
-        Ok(lingering)
+        Ok(connected)
+    }
+
+    /// The network that a pod is on.
+    pub(crate) fn network_at(&self, connection: &Connection) -> Result<NetworkConfig, Error> {
+        let network = self.network(connection.network.as_str())?;
+        if network.id != connection.network_id {
+            let message = format!("the network '{}' is another than it was", network.name);
+            return Err(Error::new(Kind::NoNetwork, message));
+        }
+        Ok(network)
     }
 
     /// Removes a pod's interfaces.

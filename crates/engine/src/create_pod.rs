@@ -3,15 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use jiff::Timestamp;
-use sandbar_spec::{ContainerId, Membership, NetworkMode, PodConfig, PodId, PodName, PortRequest};
+use sandbar_spec::{
+    ContainerId, Membership, NetworkAccess, NetworkMode, PodConfig, PodId, PodName, PortRequest,
+};
 use sandbar_supervisor::replace_record;
 
-use crate::connect::open_namespace;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
+use crate::netns::open_namespace;
 use crate::options::{HostAddress, PodOptions};
 use crate::pod::Pod;
-use crate::ports::{Chosen, check_requests};
+use crate::ports::{Chosen, check_requests, no_ports_on};
 use crate::{directories, etc, names};
 
 /// The longest host name that the kernel takes.
@@ -119,6 +121,7 @@ impl Engine {
             hosts.push((name.clone(), address));
         }
         let is_asked = !options.memberships.is_empty();
+        let has_ports = !options.ports.is_empty();
         let mut config = configuration(id, name, options, hosts, (pause, implicit))?;
         config.cni = self.cni_network(&config)?;
         if let Some(network) = &config.cni {
@@ -134,6 +137,13 @@ impl Engine {
             let message =
                 "bandwidth is limited by CNI plugins alone, and the pod is on no network of such";
             return Err(Error::new(Kind::Invalid, message));
+        }
+        if has_ports && !memberships.is_empty() {
+            let networks = memberships.iter().map(|it| self.network_of(it));
+            let networks = networks.collect::<Result<Vec<_>, _>>()?;
+            if networks.iter().all(|it| it.access == NetworkAccess::Internal) {
+                return Err(no_ports_on(networks.iter().map(|it| &it.name)));
+            }
         }
         Ok((config, memberships))
     }

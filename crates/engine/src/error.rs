@@ -21,6 +21,10 @@ pub struct Error {
 pub enum Kind {
     /// There is no such pod, container or image.
     NotFound,
+    /// There is no such network.
+    NoSuchNetwork,
+    /// The pod is not on the network.
+    NotConnected,
     /// The beginning of an id is that of several.
     Ambiguous,
     /// The name is another's.
@@ -45,6 +49,8 @@ pub enum Kind {
     CommandNotExecutable,
     /// The network can't be made.
     NoNetwork,
+    /// The network has no address left.
+    NoAddress,
     /// A system call failed, or a record on disk is not what it must be.
     System,
 }
@@ -130,6 +136,7 @@ impl From<sandbar_network::Error> for Error {
         let kind = match error.kind() {
             ErrorKind::PortTaken => Kind::PortTaken,
             ErrorKind::AddressTaken => Kind::AddressTaken,
+            ErrorKind::Exhausted => Kind::NoAddress,
             ErrorKind::InvalidInput
             | ErrorKind::NotLocal
             | ErrorKind::SubnetTaken

@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bridges;
 mod bundle;
 mod capabilities;
 mod change_ports;
@@ -33,7 +34,9 @@ mod find;
 mod firewall;
 mod lifecycle;
 mod log;
+mod macs;
 mod names;
+mod netns;
 mod network;
 mod networks;
 mod options;
@@ -53,6 +56,7 @@ mod sweep;
 mod volumes;
 
 pub use cni::CniDirectories;
+pub use connect::Joined;
 pub use container::Container;
 pub use engine::Engine;
 pub use error::{Error, Kind};

@@ -56,9 +56,11 @@ impl Engine {
             awaited: log.is_some(),
         };
         let descriptors: Vec<_> = input.into_iter().chain(log.map(AsFd::as_fd)).collect();
+        let mut notes = Vec::new();
         // A supervisor that is just ending does not answer any more: the next one does.
         for _ in 0..4 {
-            let client = self.ensure_supervisor(&container.pod)?;
+            let (client, more) = self.ensure_supervisor(&container.pod)?;
+            notes.extend(more);
             if client.send(&request, &descriptors).is_err() {
                 continue;
             }
@@ -66,7 +68,8 @@ impl Engine {
             match message {
                 Reply::Started { pid, told } => {
                     let terminal = descriptors.into_iter().next();
-                    return Ok((Started { pid, told, terminal }, client));
+                    notes.extend(told);
+                    return Ok((Started { pid, told: notes, terminal }, client));
                 }
                 Reply::Failed { kind, message, last } => {
                     wait_for_end(&client, !last);

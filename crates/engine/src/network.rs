@@ -1,11 +1,12 @@
 //! A pod's ports: what the engine asks of the network.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 use sandbar_network::{Bridge, Lingering, PodAddresses, PublishedPort};
 use sandbar_spec::{Connection, PodConfig, PodId, PortMapping};
 use sandbar_supervisor::read_record;
 
+use crate::bridges::Connected;
 use crate::container::Container;
 use crate::directories;
 use crate::engine::Engine;
@@ -15,21 +16,21 @@ use crate::pod;
 use crate::ports::published;
 
 impl Engine {
-    /// Puts a pod's network namespace on its networks and publishes its ports. What it returns is for the pod's
-    /// supervisor to close, which has time.
+    /// Puts a pod's network namespace on its networks and publishes its ports. The firewall connections that it returns
+    /// are for the pod's supervisor to close, which has time.
     pub(crate) fn attach_and_publish(
         &self,
         pod: &PodConfig,
         netns: BorrowedFd<'_>,
-    ) -> Result<Vec<OwnedFd>, Error> {
+    ) -> Result<Connected, Error> {
         if let Some(network) = &pod.cni {
             self.connect_by_cni(pod, network, netns)?;
-            return Ok(Vec::new());
+            return Ok(Connected::default());
         }
-        let mut lingering = self.attach_all(pod, netns)?;
+        let mut connected = self.attach_all(pod, netns)?;
         // Of a pod of which everything was killed while its ports were changed.
         if self.roots.pod(&pod.id).port_change().exists() {
-            lingering.extend(self.unpublish_all(&pod.id)?.into_socket());
+            connected.lingering.extend(self.unpublish_all(&pod.id)?.into_socket());
         }
         let published = self.publish(pod, &pod.ports).or_else(|error| {
             if error.kind() != Kind::PortTaken {
@@ -38,8 +39,8 @@ impl Engine {
             self.take_back_ports_of_the_dead(pod)?;
             self.publish(pod, &pod.ports)
         })?;
-        lingering.extend(published.into_socket());
-        Ok(lingering)
+        connected.lingering.extend(published.into_socket());
+        Ok(connected)
     }
 
     /// Publishes ports of a pod: all of them, or none.
@@ -78,14 +79,20 @@ impl Engine {
             return Err(Error::new(Kind::System, "the pod is being changed"));
         };
         let config: Option<PodConfig> = read_record(&self.roots.pod(pod).config())?;
-        let Some((config, addresses)) = config.zip(self.addresses_of(pod)?) else { return Ok(()) };
         let connections = pod::connections(&self.roots.pod(pod))?;
+        let Some((config, first)) = config.zip(connections.first()) else { return Ok(()) };
+        let (gateway, ports) = match Connection::gateway_of(&connections) {
+            Some(gateway) => (gateway, config.ports.iter().flat_map(published).collect()),
+            None => (first, Vec::new()),
+        };
         let bridges: Vec<Bridge> = connections
             .iter()
-            .map(|connection| bridge_of(&self.network(connection.network.as_str())?))
+            .map(|connection| bridge_of(&self.network_at(connection)?))
             .collect::<Result<_, _>>()?;
-        let ports: Vec<PublishedPort> = config.ports.iter().flat_map(published).collect();
-        let _closed = sandbar_network::put_back(&bridges, addresses, &ports)?;
+        let _closed = sandbar_network::put_back(&bridges, addresses(gateway), &ports)?;
+        for (connection, bridge) in connections.iter().zip(&bridges) {
+            sandbar_network::plug(bridge, &connection.host_interface.parse()?)?;
+        }
         Ok(())
     }
 
@@ -95,24 +102,34 @@ impl Engine {
             return self.disconnect_by_cni(pod, None);
         }
         self.forget_names(pod)?;
-        let Some(addresses) = self.addresses_of(pod)? else { return Ok(()) };
-        sandbar_network::unpublish_address(addresses)?;
+        for addresses in self.all_addresses_of(pod)? {
+            sandbar_network::unpublish_address(addresses)?;
+        }
         self.detach_all(pod)
     }
 
     /// Takes back ports of a pod, those of them that are published.
     pub(crate) fn unpublish(&self, pod: &PodId, ports: &[PortMapping]) -> Result<Lingering, Error> {
-        let Some(addresses) = self.addresses_of(pod)?.filter(|_| !ports.is_empty()) else {
-            return Ok(Lingering::default());
-        };
+        let mut lingering = Lingering::default();
+        if ports.is_empty() {
+            return Ok(lingering);
+        }
         let ports: Vec<PublishedPort> = ports.iter().flat_map(published).collect();
-        Ok(sandbar_network::unpublish(addresses, &ports)?)
+        for addresses in self.all_addresses_of(pod)? {
+            lingering = sandbar_network::unpublish(addresses, &ports)?;
+        }
+        Ok(lingering)
     }
 
-    /// Where a pod's ports are published: its addresses on the network that it was put on first.
+    /// Where a pod's ports are published.
     fn addresses_of(&self, pod: &PodId) -> Result<Option<PodAddresses>, Error> {
         let connections = pod::connections(&self.roots.pod(pod))?;
-        Ok(connections.first().map(addresses))
+        Ok(Connection::gateway_of(&connections).map(addresses))
+    }
+
+    /// Where a pod's ports may be published: whoever moved them to another of its networks may have been killed.
+    fn all_addresses_of(&self, pod: &PodId) -> Result<Vec<PodAddresses>, Error> {
+        Ok(pod::connections(&self.roots.pod(pod))?.iter().map(addresses).collect())
     }
 }
 

@@ -87,7 +87,7 @@ impl Engine {
     /// The network called `name`, or whose id begins with it. `bridge` is the one that is always there.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], [`Kind::Ambiguous`].
+    /// [`Kind::NoSuchNetwork`], [`Kind::Ambiguous`].
     pub fn network(&self, name: &str) -> Result<NetworkConfig, Error> {
         if matches!(name, "bridge" | NetworkConfig::DEFAULT_NAME) {
             return default::network();
@@ -100,12 +100,12 @@ impl Engine {
         let networks = self.networks()?;
         let ids: Vec<String> =
             networks.iter().map(|network| network.id.as_str().to_owned()).collect();
-        let found = find::by_prefix(&ids, name, "network")?;
-        networks
-            .iter()
-            .find(|network| network.id.as_str() == found)
-            .cloned()
-            .ok_or_else(|| find::not_found("network", name))
+        let unknown = || Error::new(Kind::NoSuchNetwork, format!("there is no network '{name}'"));
+        let found = match find::by_prefix(&ids, name, "network") {
+            Err(error) if error.kind() == Kind::NotFound => return Err(unknown()),
+            found => found?,
+        };
+        networks.iter().find(|network| network.id.as_str() == found).cloned().ok_or_else(unknown)
     }
 
     fn read_network(&self, name: &NetworkName) -> Result<Option<NetworkConfig>, Error> {

@@ -16,7 +16,7 @@ pub struct Pod {
     pub config: PodConfig,
     /// What its supervisor last wrote.
     pub status: PodStatus,
-    /// The networks that it is on, the one with the default route first.
+    /// The networks that it is on, in the order in which it was put on them.
     pub connections: Vec<Connection>,
     /// Its containers, pause among them.
     pub containers: Vec<Container>,

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use sandbar_network::{ErrorKind, PublishedPort, Reach};
-use sandbar_spec::{HostPorts, PodConfig, PortMapping, PortRequest, Protocol};
+use sandbar_spec::{HostPorts, NetworkName, PodConfig, PortMapping, PortRequest, Protocol};
 use sandbar_supervisor::read_record;
 
 use crate::engine::Engine;
@@ -135,6 +135,16 @@ pub(crate) fn check_requests(
         seen.push(port);
     }
     Ok(())
+}
+
+/// Why nothing can be published of a pod that is on these networks: all are internal.
+pub(crate) fn no_ports_on<'a>(networks: impl Iterator<Item = &'a NetworkName>) -> Error {
+    let names: Vec<String> = networks.map(|name| format!("'{name}'")).collect();
+    let message = format!(
+        "no port can be published: the pod's every network is internal ({}), and nobody comes in there",
+        names.join(", ")
+    );
+    Error::new(Kind::Invalid, message)
 }
 
 /// The first ports that are free, from a random one on in the range that is random for the kernel too, or from the

@@ -9,16 +9,19 @@ use sandbar_spec::{NetworkMode, PodConfig};
 use sandbar_supervisor::SandboxNamespaces;
 use sandbar_sys::{During, Failure, Namespaces, unshare};
 
-use crate::connect::open_namespace;
+use crate::bridges::Connected;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::firewall;
+use crate::netns::open_namespace;
 
 /// A pod's namespaces, and the firewall connections that its supervisor closes when there is time.
 #[derive(Debug, Default)]
 pub(crate) struct Sandbox {
     pub(crate) namespaces: SandboxNamespaces,
     pub(crate) lingering: Vec<OwnedFd>,
+    /// What is worth knowing of how they were connected.
+    pub(crate) told: Vec<String>,
     /// What the supervisor watches the firewall by, from before the pod was connected.
     pub(crate) watch: Option<OwnedFd>,
 }
@@ -35,7 +38,7 @@ impl Engine {
         }
         let watch = firewall::watch(pod).map(Watch::into_socket);
         match self.attach_and_publish(pod, net.as_fd()) {
-            Ok(lingering) => Ok(Sandbox { namespaces, lingering, watch }),
+            Ok(Connected { lingering, told }) => Ok(Sandbox { namespaces, lingering, told, watch }),
             Err(error) => {
                 // What was connected is disconnected; what can't be goes with the namespace.
                 let _disconnected = self.detach_and_unpublish(&pod.id);

@@ -40,11 +40,15 @@ impl Engine {
         }
     }
 
-    /// A connection to the pod's supervisor, started if need be with the pod's sandbox.
-    pub(crate) fn ensure_supervisor(&self, pod: &PodConfig) -> Result<Client, Error> {
+    /// A connection to the pod's supervisor, started if need be with the pod's sandbox; and what is worth knowing of
+    /// how that was made.
+    pub(crate) fn ensure_supervisor(
+        &self,
+        pod: &PodConfig,
+    ) -> Result<(Client, Vec<String>), Error> {
         let directory = self.roots.pod(&pod.id);
         let lock = match reach(&directory)? {
-            Reached::Supervisor(client) => return Ok(client),
+            Reached::Supervisor(client) => return Ok((client, Vec::new())),
             Reached::Lock(lock) => lock,
         };
         let Some(found) = Pod::read(&directory)? else {
@@ -57,7 +61,7 @@ impl Engine {
         if started.is_err() && !has_life(&found) {
             let _disconnected = self.detach_and_unpublish(&pod.id);
         }
-        started
+        Ok((started?, sandbox.told))
     }
 
     /// Starts a supervisor and connects to it.

@@ -135,6 +135,13 @@ impl NetworkConfig {
 }
 
 impl Connection {
+    /// The network by which a pod that is on these reaches the world, and where its ports are published: the first that
+    /// is not internal.
+    #[must_use]
+    pub fn gateway_of(connections: &[Self]) -> Option<&Self> {
+        connections.iter().find(|connection| !connection.internal)
+    }
+
     /// Its addresses, IPv4 first.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let v6 = self.ipv6.as_ref().map(|it| it.ip.into());

@@ -51,10 +51,10 @@ pub(crate) fn network(network: &NetworkConfig, pods: &[Pod]) -> Value {
     })
 }
 
-/// The first network's addresses, and all networks by name.
+/// The addresses on the network by which the pod reaches the world (else on the first), and all networks by name.
 pub(super) fn settings(connections: &[Connection]) -> Map<String, Value> {
-    let first = connections.first();
-    let mut settings = first.map_or_else(nowhere, addresses);
+    let main = Connection::gateway_of(connections).or(connections.first());
+    let mut settings = main.map_or_else(nowhere, addresses);
     let networks = connections.iter().map(|connection| {
         let mut value = addresses(connection);
         value.insert("NetworkID".to_owned(), json!(connection.network_id));

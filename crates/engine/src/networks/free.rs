@@ -21,9 +21,10 @@ pub(super) fn subnet(existing: &[NetworkConfig]) -> Result<Cidr<Ipv4Addr>, Error
         Some(subnet) => Ok(Cidr { base: subnet.base(), prefix: subnet.prefix() }),
         None => {
             let message = format!(
-                "no /24 from {FIRST} to {LAST} is free: all overlap other networks or the host's routes"
+                "no /24 from {FIRST} to {LAST} is free, all overlap other networks or the host's routes: \
+                 choose one with --subnet"
             );
-            Err(Error::new(Kind::NoNetwork, message))
+            Err(Error::new(Kind::Invalid, message))
         }
     }
 }

@@ -8,6 +8,7 @@ use super::disconnect::pod_of;
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::{Doing, Result};
+use crate::output;
 
 /// Put a pod on a network, at once if it runs
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,8 @@ impl Connect {
             interface: None,
         };
         let pod = pod_of(&engine, &self.pod).doing(&action)?;
-        engine.connect(&pod, &membership).doing(&action)?;
+        let joined = engine.connect(&pod, &membership).doing(&action)?;
+        joined.told.iter().for_each(|told| output::note(told));
         Ok(Exit::SUCCESS)
     }
 }

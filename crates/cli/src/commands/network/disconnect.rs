@@ -4,7 +4,7 @@ use sandbar_engine::{Engine, Error, Kind, Pod};
 
 use crate::cli::Exit;
 use crate::context::Context;
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Failure, Result};
 
 /// Take a pod off a network, at once if it runs
 #[derive(Debug, clap::Args)]
@@ -21,8 +21,14 @@ impl Disconnect {
         let engine = context.engine()?;
         let pod = pod_of(&engine, &self.pod).doing(&action)?;
         let network = engine.network(&self.network).doing(&action)?;
-        engine.disconnect(&pod, &network).doing(&action)?;
-        Ok(Exit::SUCCESS)
+        match engine.disconnect(&pod, &network) {
+            Err(error) if error.kind() == Kind::InUse => {
+                let hint =
+                    "take its ports back with 'sandbar port rm', or put it on another network";
+                Err(Failure::of(action, error).hint(hint))
+            }
+            outcome => outcome.doing(action).map(|()| Exit::SUCCESS),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Rm {
         each(&self.names, |name| {
             let action = format!("remove the network {name}");
             match engine.network(name) {
-                Err(error) if self.force && error.kind() == Kind::NotFound => Ok(()),
+                Err(error) if self.force && error.kind() == Kind::NoSuchNetwork => Ok(()),
                 found => {
                     engine.remove_network(&found.doing(&action)?, self.force).doing(&action)?;
                     output::line(name)
