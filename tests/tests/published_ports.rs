@@ -68,7 +68,7 @@ fn a_port_is_reached_from_the_node_at_all_its_addresses_and_from_pods(node: &Nod
 fn a_port_is_reached_over_ipv6_too(node: &Node) {
     node.has_busybox();
     node.run("/bin/busybox", ["ip", "addr", "add", "fd00:1::1/128", "dev", "lo"]).ok();
-    // Where bridges call netfilter, the kernel drops what comes back to ::1 (docs/kernel-features.md).
+    // Where bridges call netfilter, the kernel drops what comes back to ::1, and it is relayed (loopback6.rs).
     let called = std::path::Path::new("/proc/sys/net/bridge/bridge-nf-call-ip6tables");
     if called.exists() {
         std::fs::write(called, "0").expect("a setting of the node's own");
@@ -100,9 +100,16 @@ fn a_port_is_reached_over_ipv6_too(node: &Node) {
     if called.exists() {
         std::fs::write(called, "1").expect("a setting of the node's own");
         node.says("run --rm busybox true").ok();
-        assert_eq!(body("[::1]:8080"), None, "refused, not left hanging");
+        assert_eq!(
+            body("[::1]:8080"),
+            None,
+            "refused, not left hanging: it was not relayed before"
+        );
         assert!(body("127.0.0.1:8080").is_some());
         assert!(node.says("info").ok().contains("::1"), "info tells it");
+        node.says("rm -f web").ok();
+        serves(node, "web", "-p 8080:80");
+        assert_eq!(body("[::1]:8080").as_deref(), Some("web\n"));
     }
     node.says("rm -f web other").ok();
 }

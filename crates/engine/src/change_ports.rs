@@ -128,6 +128,7 @@ impl Engine {
                         continue;
                     }
                     drop(self.publish(config, ports)?);
+                    self.relay(&client, config, ports);
                     replace_record(&directory.config(), config)?;
                     return self.ensure_published(config, ports, &client);
                 }

@@ -158,6 +158,9 @@ impl Engine {
             }
             return Err(error);
         }
+        if let (Some(_), Reached::Supervisor(client)) = (next, &held.state) {
+            self.relay(client, config, &config.ports);
+        }
         etc::adapt(&directory, config, &before, &after);
         drop(lock);
         Ok(())
@@ -198,9 +201,12 @@ impl Engine {
 
     /// Publishes the ports of a pod that was on no network where they could have been.
     fn publish_now(&self, held: &Held, is_gateway: bool) -> Result<(), Error> {
-        if is_gateway && held.runs() {
+        if let Reached::Supervisor(client) = &held.state
+            && is_gateway
+        {
             let config = &held.pod.config;
             drop(self.publish(config, &config.ports)?);
+            self.relay(client, config, &config.ports);
         }
         Ok(())
     }

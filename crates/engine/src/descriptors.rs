@@ -46,6 +46,12 @@ pub(crate) fn make_room(ports: usize) -> Result<(), Error> {
     raise()
 }
 
+/// Whether a pod's supervisor, which allows itself all it may, has room for so many descriptors of ports.
+pub(crate) fn is_room_for(ports: usize) -> bool {
+    let needed = u64::try_from(ports).unwrap_or(u64::MAX).saturating_add(BESIDE);
+    getrlimit(Resource::Nofile).maximum.is_none_or(|limit| needed <= limit)
+}
+
 /// Raises the limit of descriptors as far as this process may.
 pub(crate) fn raise() -> Result<(), Error> {
     let _kept = limit_for_others();

@@ -44,6 +44,7 @@ mod pause_image;
 mod pod;
 mod port_owner;
 mod ports;
+mod relay;
 mod remove;
 mod resolver;
 mod roots;

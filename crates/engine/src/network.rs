@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// Where a pod's ports are published.
-    fn addresses_of(&self, pod: &PodId) -> Result<Option<PodAddresses>, Error> {
+    pub(crate) fn addresses_of(&self, pod: &PodId) -> Result<Option<PodAddresses>, Error> {
         let connections = pod::connections(&self.roots.pod(pod))?;
         Ok(Connection::gateway_of(&connections).map(addresses))
     }

@@ -133,6 +133,7 @@ impl Engine {
         // Handed over one message after the other: as descriptors that it starts with, thousands would need thrice
         // as many numbers here.
         hold(&client, &reservations)?;
+        self.relay(&client, pod, &pod.ports);
         Ok(client)
     }
 }

@@ -57,7 +57,7 @@ pub struct Ensured {
     pub without_ipv6: Option<WithoutIpv6>,
     /// Whether ports published over IPv6 are reached by `::1`, too: not where bridges call netfilter
     /// (`net.bridge.bridge-nf-call-ip6tables`), which translates the answer back to `::1` before it reaches the
-    /// host, and the kernel drops what comes in to that address. A connection is refused there.
+    /// host, and the kernel drops what comes in to that address. A connection goes to a program of the host there, or is refused.
     pub is_loopback6_published: bool,
     /// Whether the bridge was missing, or incomplete. Pods that were on one which somebody deleted are on none: see
     /// [`plug`](crate::plug).

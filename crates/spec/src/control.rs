@@ -3,6 +3,8 @@
 //! One message is one packet of JSON (`SOCK_SEQPACKET`), with the file descriptors that belong to it. What
 //! can be long (a process to execute) comes as a descriptor, so a packet is always short.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ContainerId, ExitCode, PortMapping, SignalNumber};
@@ -74,6 +76,13 @@ pub enum Request {
     ReleasePorts {
         /// Which.
         ports: PortMapping,
+    },
+    /// Relay to the pod what comes to `::1` at these ports, as far as sockets are held there.
+    RelayPorts {
+        /// Which.
+        ports: PortMapping,
+        /// The pod's address.
+        to: IpAddr,
     },
     /// Forget a container that has ended, so that its directory can be removed.
     Forget {

@@ -27,6 +27,7 @@ mod packet;
 mod poll;
 mod ports;
 mod record;
+mod relay;
 mod requests;
 mod shared_memory;
 mod start;

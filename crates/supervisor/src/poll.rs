@@ -30,6 +30,8 @@ pub(crate) enum Token {
     Adopted(Serial),
     /// What is looked after for the caller.
     Guard,
+    /// What is relayed to the pod.
+    Relay,
 }
 
 /// An epoll instance.
@@ -49,6 +51,7 @@ impl Token {
             Self::Starting(serial) => (4, serial),
             Self::Adopted(serial) => (5, serial),
             Self::Guard => (6, 0),
+            Self::Relay => (7, 0),
         };
         EventData::new_u64((kind << 32) | u64::from(serial))
     }
@@ -62,7 +65,8 @@ impl Token {
             3 => Self::Stream(serial),
             4 => Self::Starting(serial),
             5 => Self::Adopted(serial),
-            _ => Self::Guard,
+            6 => Self::Guard,
+            _ => Self::Relay,
         }
     }
 }

@@ -36,9 +36,13 @@ impl Supervisor {
                 self.reply(client, &Reply::Done, &[]);
             }
             Request::ReleasePorts { ports } => {
-                self.held.retain(|held| !held.is_of(&ports));
+                self.release_ports(&ports);
                 self.reply(client, &Reply::Done, &[]);
             }
+            Request::RelayPorts { ports, to } => match self.relay_ports(&ports, to) {
+                Ok(()) => self.reply(client, &Reply::Done, &[]),
+                Err(error) => self.fail(client, Failure::Other, error.one_line()),
+            },
             Request::Forget { container } => self.request_forget(client, &container),
         }
     }

@@ -19,6 +19,7 @@ use crate::namespaces::SandboxNamespaces;
 use crate::poll::{Poll, Serial, Token};
 use crate::ports::HeldPort;
 use crate::record::{read_record, replace_record};
+use crate::relay::Relay;
 use crate::{Error, cgroups, shared_memory};
 
 /// How long after the last thing it did a supervisor gives back the memory that it needed for it.
@@ -65,6 +66,8 @@ pub(crate) struct Supervisor {
     guarding: Option<Guarding>,
     /// What keeps the pod's host ports from others.
     pub(crate) held: Vec<HeldPort>,
+    /// What is relayed to the pod, once something is to be.
+    pub(crate) relay: Option<Relay>,
     pub(crate) descriptors: Option<u64>,
     signals: SignalFd,
     remover: (OwnedFd, Vec<CString>),
@@ -116,6 +119,7 @@ pub fn run(given: Given) -> Result<Ended, Error> {
         removals: Vec::new(),
         guarding: given.guard.map(Guarding::new),
         held: Vec::new(),
+        relay: None,
         descriptors: given.descriptors,
         signals,
         remover: given.remover,
@@ -161,13 +165,21 @@ impl Supervisor {
             let deadline = self.members.values().filter_map(Member::deadline).min();
             let deadline = if active { deadline } else { Some(patience) };
             let due = self.guarding.as_ref().and_then(Guarding::due);
-            for token in self.poll.wait(deadline.into_iter().chain(tidy).chain(due).min())? {
+            let relayed = self.relay.as_ref().and_then(Relay::due);
+            let due = deadline.into_iter().chain(tidy).chain(due).chain(relayed).min();
+            for token in self.poll.wait(due)? {
                 self.serve(token, &mut patience);
-                if !matches!(token, Token::Stream(_)) {
-                    tidy = Some(Instant::now() + TIDY_AFTER);
+                match token {
+                    Token::Stream(_) => {}
+                    // While it goes on there is never a quiet moment.
+                    Token::Relay => drop(tidy.get_or_insert(Instant::now() + TIDY_AFTER)),
+                    _ => tidy = Some(Instant::now() + TIDY_AFTER),
                 }
             }
             let now = Instant::now();
+            if let Some(relay) = &mut self.relay {
+                relay.attend(now);
+            }
             if tidy.take_if(|tidy| *tidy <= now).is_some() {
                 sandbar_sys::trim_heap();
                 sandbar_sys::release_program();
@@ -198,6 +210,11 @@ impl Supervisor {
             Token::Guard => {
                 if let Some(guarding) = &mut self.guarding {
                     guarding.told(&self.poll, Instant::now());
+                }
+            }
+            Token::Relay => {
+                if let Some(relay) = &mut self.relay {
+                    relay.serve();
                 }
             }
         }

@@ -116,8 +116,9 @@ fn fallbacks() -> Vec<String> {
     if let Some(why) = sandbar_network::without_ipv6() {
         fallbacks.push(format!("pods have no IPv6: {why}"));
     } else if !sandbar_network::is_loopback6_published() {
-        let text = "bridges call netfilter for IPv6 (net.bridge.bridge-nf-call-ip6tables): published \
-                    ports are not reached by ::1, where connections are refused";
+        let text = "bridges call netfilter for IPv6 (net.bridge.bridge-nf-call-ip6tables): pods' \
+                    supervisors relay what comes to published ports by ::1, but for SCTP, which \
+                    is refused there";
         fallbacks.push(text.to_owned());
     }
     // Where nftables can't be read there is none, or nobody may ask.

@@ -72,8 +72,8 @@ pub(super) fn chains() -> Vec<ChainMessage> {
 
 pub(super) fn rules() -> Vec<Rule> {
     let mut rules = raw();
-    // `::1` leads to a pod only where the kernel lets the answer come back (see `Bridge::ensure`). Elsewhere a
-    // connection to it is refused at once, and whoever asked for `localhost` goes on to 127.0.0.1.
+    // `::1` leads to a pod only where the kernel lets the answer come back (see `Bridge::ensure`). Elsewhere it
+    // goes to whoever has the port on the host: a relay to the pod, or nobody, and is refused at once.
     rules.push((
         OUTPUT,
         of(
