@@ -10,6 +10,8 @@ tests! {
     a_pod_of_internal_networks_alone_publishes_nothing,
     a_connecting_that_was_cut_short_is_finished_by_the_same,
     two_interfaces_of_one_network_have_no_hardware_address_in_common,
+    one_broken_network_hides_no_other,
+    what_is_no_range_for_pods_is_refused,
 }
 
 const SERVE: &str = "mkdir -p /srv; echo web >/srv/index.html; exec httpd -f -p 80 -h /srv";
@@ -222,4 +224,33 @@ fn two_interfaces_of_one_network_have_no_hardware_address_in_common(node: &Node)
     assert_eq!(made, 1);
     node.says("network rm -f one").ok();
     assert_eq!(node.says("pod ps -aq").ok(), "");
+}
+
+fn one_broken_network_hides_no_other(node: &Node) {
+    node.says("network create --interface-name br-one one").ok();
+    node.says("network create two").ok();
+    // An interface that is none of Sandbar's has the bridge's name.
+    ip(node, "link delete br-one");
+    ip(node, "link add br-one type bridge");
+    let pruned = node.says("network prune").code(1);
+    assert_eq!(pruned.stdout(), "two\n");
+    assert!(pruned.stderr().contains("br-one"), "{pruned}");
+    ip(node, "link delete br-one");
+    assert_eq!(node.says("network prune").ok(), "one\n");
+    let record = "/var/lib/sandbar/networks/bad.json";
+    std::fs::write(record, "{").expect("a record");
+    let listed = node.says("network ls -q").run();
+    assert_eq!(listed.stdout(), "sandbar\n");
+    assert!(listed.stderr().contains("'bad' is broken"), "{listed}");
+    std::fs::remove_file(record).expect("it is there");
+}
+
+fn what_is_no_range_for_pods_is_refused(node: &Node) {
+    for subnet in ["169.254.3.0/24", "0.0.0.0/8", "127.1.0.0/16", "224.0.0.0/24", "240.0.0.0/8"] {
+        node.says(&format!("network create --subnet {subnet} one")).refused(1, &[subnet]);
+    }
+    for subnet in ["fe80::/64", "ff05::/64", "::/64", "::ffff:0.0.0.0/96"] {
+        node.says(&format!("network create --subnet {subnet} one")).refused(1, &[subnet]);
+    }
+    node.says("network rm one").refused(1, &["'one'", "network ls"]);
 }

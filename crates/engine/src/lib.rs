@@ -63,7 +63,7 @@ pub use engine::Engine;
 pub use error::{Error, Kind};
 pub use exec::Exec;
 pub use log::{Log, LogChunk};
-pub use networks::NetworkOptions;
+pub use networks::{NetworkOptions, Pruned};
 pub use options::{
     ContainerOptions, ExecOptions, HostAddress, PodOptions, Sharing, Source, Ulimit, Volume,
     VolumeSource,

@@ -19,6 +19,7 @@ use crate::roots::Roots;
 use crate::{directories, find, names};
 
 pub use options::NetworkOptions;
+pub use remove::Pruned;
 
 /// What `--network` takes for something else than a network's name.
 const RESERVED: [&str; 8] =
@@ -67,21 +68,43 @@ impl Engine {
         Ok((config, told.into_iter().collect()))
     }
 
-    /// All networks: the one that is always there, then the others, the oldest first.
+    /// All networks: the one that is always there, then the others, the oldest first. One whose record is broken is left
+    /// out: [`Engine::broken_networks`] has it.
     ///
     /// # Errors
-    /// None today: one whose record is broken is left out.
+    /// None today.
     pub fn networks(&self) -> Result<Vec<NetworkConfig>, Error> {
-        let mut networks = Vec::new();
-        for file in find::directories(&self.roots.networks()) {
-            let Some(name) = file.strip_suffix(".json").and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            networks.extend(self.read_network(&name).unwrap_or_default());
-        }
+        let mut networks: Vec<_> = self.records().filter_map(|(_, read)| read.ok()?).collect();
         networks.sort_by_key(|network| network.created_at);
         networks.insert(0, default::network()?);
         Ok(networks)
+    }
+
+    /// Why the networks whose records are broken can't be used.
+    #[must_use]
+    pub fn broken_networks(&self) -> Vec<Error> {
+        let broken = self.records().filter_map(|(name, read)| {
+            let message = format!("the record of the network '{name}' is broken");
+            Some(Error::caused(Kind::System, message, read.err()?))
+        });
+        broken.collect()
+    }
+
+    fn records(&self) -> impl Iterator<Item = (NetworkName, Result<Option<NetworkConfig>, Error>)> {
+        let files = find::directories(&self.roots.networks()).into_iter();
+        files.filter_map(|file| {
+            let name = file.strip_suffix(".json")?.parse().ok()?;
+            let read = self.read_network(&name);
+            Some((name, read))
+        })
+    }
+
+    /// Whether a network's bridge is there, as the host's network namespace has it.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a network whose record makes no sense; [`Kind::NoNetwork`].
+    pub fn bridge_is_there(&self, network: &NetworkConfig) -> Result<bool, Error> {
+        Ok(bridge_of(network)?.is_there()?)
     }
 
     /// The network called `name`, or whose id begins with it. `bridge` is the one that is always there.

@@ -255,6 +255,17 @@ impl Bridge {
         Ok((nftables.linger(), state, changed))
     }
 
+    /// Whether there is an interface of its name.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `System`.
+    pub fn is_there(&self) -> Result<bool> {
+        match self.index(&open_route()?) {
+            Err(error) if error.kind() == ErrorKind::NotReady => Ok(false),
+            found => found.map(|_index| true),
+        }
+    }
+
     /// The settings of the host that the bridge depends on, as they are now.
     #[must_use]
     pub fn settings(&self) -> Vec<Setting> {

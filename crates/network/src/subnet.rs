@@ -11,13 +11,17 @@ pub struct Subnet {
     prefix: u8,
 }
 
+/// Never routed, and where clouds have their metadata (RFC 3927).
+const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 0);
+const LINK_LOCAL_PREFIX: u8 = 16;
+
 impl Subnet {
     /// 10.84.0.0/16, Sandbar's own choice.
     pub const DEFAULT: Self = Self { base: 0x0a54_0000, prefix: 16 };
 
     /// # Errors
-    /// `InvalidInput` for a prefix outside 8 to 30, for a base with host bits set, and for a loopback, multicast or
-    /// reserved base.
+    /// `InvalidInput` for a prefix outside 8 to 30, for a base with host bits set, and for a loopback, link-local,
+    /// multicast or reserved base.
     pub fn new(base: Ipv4Addr, prefix: u8) -> Result<Self> {
         let refuse = |why: &str| {
             Err(Error::new(ErrorKind::InvalidInput, format!("subnet {base}/{prefix}: {why}")))
@@ -31,6 +35,9 @@ impl Subnet {
         let subnet = Self { base: base.to_bits(), prefix };
         if subnet.base & !subnet.mask() != 0 {
             return refuse("bits are set to the right of the prefix");
+        }
+        if subnet.overlaps(LINK_LOCAL, LINK_LOCAL_PREFIX) {
+            return refuse("169.254.0.0/16 is for addresses of a single link (RFC 3927)");
         }
         Ok(subnet)
     }
@@ -135,6 +142,10 @@ mod tests {
             "0.0.0.0/8",
             "127.0.0.0/8",
             "224.0.0.0/8",
+            "240.0.0.0/8",
+            "169.254.0.0/16",
+            "169.254.7.0/24",
+            "168.0.0.0/7",
             "10.0.0.0/-1",
         ] {
             assert_eq!(

@@ -1,7 +1,5 @@
 //! `sandbar info`.
 
-use std::path::Path;
-
 use sandbar_cgroup::{Controller, Hierarchy, Version};
 use sandbar_engine::Engine;
 use serde_json::{Value, json};
@@ -83,7 +81,7 @@ fn networks(engine: &Engine) -> Result<Value> {
             };
             (it.name, Value::String(value))
         });
-        let is_there = Path::new("/sys/class/net").join(&network.interface).exists();
+        let is_there = engine.bridge_is_there(&network).doing("look for the bridges")?;
         let subnets = [
             Some(network.ipv4.subnet.to_string()),
             network.ipv6.map(|ipv6| ipv6.subnet.to_string()),

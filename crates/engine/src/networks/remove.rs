@@ -7,9 +7,18 @@ use sandbar_spec::NetworkConfig;
 use super::{bridge_of, networks_lock};
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
-use crate::pod::Pod;
+use crate::pod::{self, Pod};
 use crate::roots::Roots;
 use crate::{directories, find};
+
+/// A network that no pod is on.
+#[derive(Debug)]
+pub struct Pruned {
+    /// The network.
+    pub network: NetworkConfig,
+    /// Whether it is gone now.
+    pub outcome: Result<(), Error>,
+}
 
 impl Engine {
     /// Removes a network with its bridge. With `force` the pods on it are removed first.
@@ -35,7 +44,16 @@ impl Engine {
                 // Killed while the pod was made.
                 leases.release(&owner)?;
             } else if !pods.iter().any(|pod| pod.config.id.as_str() == owner) {
-                users.push(owner);
+                let is_on = |id| {
+                    let connections = pod::connections(&self.roots.pod(&id))?;
+                    Ok::<_, Error>(connections.iter().any(|it| it.network_id == network.id))
+                };
+                match owner.parse().map(is_on) {
+                    // Killed while the pod was put on it or taken off: nobody does either now.
+                    Ok(Ok(false)) => leases.release(&owner)?,
+                    // One whose other records are broken.
+                    _ => users.push(owner),
+                }
             }
         }
         users.dedup();
@@ -59,22 +77,20 @@ impl Engine {
         }
     }
 
-    /// Removes every network that no pod is on, but for the one that is always there. Returns them.
+    /// Removes every network that no pod is on, but for the one that is always there. Returns what became of each, as
+    /// [`Engine::remove_network`] has it.
     ///
     /// # Errors
-    /// As [`Engine::remove_network`], of the first that fails.
-    pub fn prune_networks(&self) -> Result<Vec<NetworkConfig>, Error> {
-        let mut removed = Vec::new();
+    /// As [`Engine::networks`].
+    pub fn prune_networks(&self) -> Result<Vec<Pruned>, Error> {
+        let mut pruned = Vec::new();
         for network in self.networks()?.into_iter().filter(|network| !network.is_default()) {
             match self.remove_network(&network, false) {
                 Err(error) if error.kind() == Kind::InUse => {}
-                outcome => {
-                    outcome?;
-                    removed.push(network);
-                }
+                outcome => pruned.push(Pruned { network, outcome }),
             }
         }
-        Ok(removed)
+        Ok(pruned)
     }
 
     /// The pods that are on a network, whether they run or not.

@@ -5,7 +5,7 @@ use sandbar_spec::NetworkConfig;
 use crate::cli::Exit;
 use crate::commands::Format;
 use crate::context::Context;
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Failure, Result};
 use crate::table::Table;
 use crate::{inspect, output};
 
@@ -26,7 +26,11 @@ pub(crate) struct Ls {
 
 impl Ls {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
-        let networks = context.engine()?.networks().doing("list the networks")?;
+        let engine = context.engine()?;
+        let networks = engine.networks().doing("list the networks")?;
+        for broken in engine.broken_networks() {
+            output::failure(&Failure::of("show a network", broken));
+        }
         if self.quiet {
             let names = networks.iter().map(|network| format!("{}\n", network.name));
             output::text(&names.collect::<String>())?;

@@ -1,5 +1,7 @@
 //! `sandbar network prune`.
 
+use sandbar_engine::Pruned;
+
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::{Doing, Result};
@@ -15,9 +17,17 @@ pub(crate) struct Prune {
 
 impl Prune {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
-        let removed = context.engine()?.prune_networks().doing("remove unused networks")?;
-        let names = removed.iter().map(|network| format!("{}\n", network.name));
-        output::text(&names.collect::<String>())?;
-        Ok(Exit::SUCCESS)
+        let pruned = context.engine()?.prune_networks().doing("remove unused networks")?;
+        let mut failed = None;
+        for Pruned { network, outcome } in pruned {
+            match outcome.doing(format!("remove the network {}", network.name)) {
+                Ok(()) => output::line(&network.name)?,
+                Err(failure) => {
+                    output::failure(&failure);
+                    failed.get_or_insert_with(|| failure.said());
+                }
+            }
+        }
+        failed.map_or(Ok(Exit::SUCCESS), Err)
     }
 }
