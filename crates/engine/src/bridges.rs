@@ -49,7 +49,8 @@ impl Engine {
         }
         if !plugged.is_empty() {
             connected.told.push(format!(
-                "the bridge '{}' of the network '{}' was gone: it is made again, and pods {} are back on it",
+                "the bridge '{}' of the network '{}' was gone: it is made again, \
+                 and pods {} are back on it",
                 network.interface,
                 network.name,
                 plugged.join(", ")

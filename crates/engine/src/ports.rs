@@ -141,7 +141,8 @@ pub(crate) fn check_requests(
 pub(crate) fn no_ports_on<'a>(networks: impl Iterator<Item = &'a NetworkName>) -> Error {
     let names: Vec<String> = networks.map(|name| format!("'{name}'")).collect();
     let message = format!(
-        "no port can be published: the pod's every network is internal ({}), and nobody comes in there",
+        "no port can be published: the pod's every network is internal ({}), \
+         and nobody comes in there",
         names.join(", ")
     );
     Error::new(Kind::Invalid, message)
