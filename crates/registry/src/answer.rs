@@ -1,0 +1,109 @@
+//! What registries answer: bodies of bounded size, and refusals with their reasons.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use serde::Deserialize;
+use ureq::http::StatusCode;
+use ureq::http::header::RETRY_AFTER;
+
+use crate::connections::{Answer, explain};
+use crate::error::{Error, ErrorKind, Result, shown};
+use crate::url::Origin;
+
+/// The longest explanation that is read, in bytes.
+const LONGEST_REASON: u64 = 64 * 1024;
+
+/// A header's value, if it is there and plain text.
+pub(crate) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    answer.headers().get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The body as a stream. Its errors are for [`of_body`].
+pub(crate) fn stream(answer: Answer) -> impl Read + Send {
+    answer.into_body().into_with_config().limit(u64::MAX).reader()
+}
+
+/// The whole body, if it is no longer than `limit`.
+pub(crate) fn whole(origin: &Origin, answer: Answer, limit: u64) -> Result<Vec<u8>> {
+    let large = || Error::new(ErrorKind::TooLarge, format!("{origin}: more than {limit} bytes"));
+    if answer.body().content_length().is_some_and(|length| length > limit) {
+        return Err(large());
+    }
+    let mut bytes = Vec::new();
+    stream(answer).take(limit + 1).read_to_end(&mut bytes).map_err(|e| of_body(origin, e))?;
+    if bytes.len() as u64 > limit { Err(large()) } else { Ok(bytes) }
+}
+
+/// What it means that reading a body failed.
+pub(crate) fn of_body(origin: &Origin, error: io::Error) -> Error {
+    explain(origin, ureq::Error::from(error))
+}
+
+/// The errors of a registry
+/// ([distribution-spec](https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes)).
+#[derive(Deserialize)]
+struct Reasons {
+    #[serde(default)]
+    errors: Vec<Reason>,
+    /// What token services have in place of that.
+    details: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// The answer, if it is one of `expected`; else an error with the registry's own words.
+pub(crate) fn expect(origin: &Origin, answer: Answer, expected: &[u16]) -> Result<Answer> {
+    if expected.contains(&answer.status().as_u16()) {
+        return Ok(answer);
+    }
+    Err(refusal(origin, answer))
+}
+
+/// The error that an answer is.
+pub(crate) fn refusal(origin: &Origin, answer: Answer) -> Error {
+    let status = answer.status();
+    let kind = match status {
+        StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
+        StatusCode::FORBIDDEN => ErrorKind::Forbidden,
+        StatusCode::NOT_FOUND => ErrorKind::NotFound,
+        StatusCode::TOO_MANY_REQUESTS => ErrorKind::TooManyRequests,
+        status if status.is_server_error() => ErrorKind::Server,
+        _ => ErrorKind::Protocol,
+    };
+    // In seconds; the other form, a date, is for clocks that can be trusted.
+    let seconds = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+    let mut text = Vec::new();
+    // Without reasons the status says enough.
+    let _ = stream(answer).take(LONGEST_REASON).read_to_end(&mut text);
+    let reason = match serde_json::from_slice::<Reasons>(&text) {
+        Ok(reasons) => reasons.words(),
+        Err(_) => String::new(),
+    };
+    let reason = if reason.is_empty() {
+        status.canonical_reason().unwrap_or("no reason given").to_lowercase()
+    } else {
+        reason
+    };
+    Error::new(kind, format!("{origin} answers {}: {reason}", status.as_u16()))
+        .after(seconds.map(Duration::from_secs))
+}
+
+impl Reasons {
+    fn words(self) -> String {
+        let reasons = self.errors.iter().take(3).map(|reason| {
+            let words = if reason.message.is_empty() { &reason.code } else { &reason.message };
+            shown(words)
+        });
+        let mut reasons: Vec<String> = reasons.collect();
+        reasons.extend(self.details.as_deref().map(shown));
+        reasons.retain(|words| !words.is_empty());
+        reasons.join("; ")
+    }
+}
