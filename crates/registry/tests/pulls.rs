@@ -1,11 +1,16 @@
 //! What is pulled from a registry that fails, lies or stops.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test panics when it fails, and its helpers are no tests to clippy"
+)]
+
 mod server;
 
 use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sandbar_registry::{Client, Configuration, Digest, Error, ErrorKind, Location};
+use sandbar_registry::{Client, Configuration, Digest, Error, ErrorKind, Location, Proxies};
 use server::{MANIFEST, Reply, Server, access, client, manifest};
 
 fn image(server: &Server) -> Location {
@@ -256,4 +261,22 @@ fn mirrors_are_asked_first_and_the_registry_in_the_end() {
     assert_eq!((good.requests().len(), home.requests().len()), (1, 0));
     configured(&[&lying.name()]).manifest(&pinned).unwrap();
     assert_eq!((lying.requests().len(), home.requests().len()), (1, 1));
+}
+
+#[test]
+fn a_registry_behind_a_proxy_is_reached_through_it() {
+    let proxy = Server::new(|_| served());
+    let mut access = access(None);
+    access.tls_verify = Some(false);
+    let url = proxy.url("");
+    let variable =
+        |name: &str| (name == "http_proxy" || name == "HTTPS_PROXY").then(|| url.clone());
+    access.proxies = Proxies::from_variables(variable).unwrap();
+    let client = Client::new(&Configuration::default(), access);
+    client.manifest(&"registry.invalid/app:1".parse().unwrap()).unwrap();
+    let asked: Vec<_> =
+        proxy.requests().iter().map(|r| format!("{} {}", r.method, r.path)).collect();
+    let expected =
+        ["CONNECT registry.invalid:443", "CONNECT registry.invalid:80", "GET /v2/app/manifests/1"];
+    assert_eq!(asked, expected);
 }
