@@ -1,8 +1,11 @@
 //! The names that a network's resolver answers for.
 
 use std::fs;
+use std::net::UdpSocket;
+use std::time::Duration;
 
-use sandbar_tests::{Node, tests};
+use rustix::process::Signal;
+use sandbar_tests::{Node, Process, SOON, living, tests, until};
 
 tests! {
     a_pod_finds_the_names_of_all_its_networks_and_others_do_not,
@@ -10,6 +13,10 @@ tests! {
     a_name_of_two_networks_is_that_of_the_first,
     a_pod_on_an_internal_network_finds_outside_names_by_its_other_network,
     addresses_lead_to_the_names_of_all_networks,
+    a_resolver_that_is_killed_is_back_without_a_command,
+    a_network_that_a_pod_was_put_on_later_has_its_resolver_back_too,
+    a_resolver_does_not_hold_what_was_its_starters,
+    an_address_that_another_takes_is_not_fought_for,
 }
 
 const SLEEP: &str = "busybox sleep 1000";
@@ -46,7 +53,7 @@ fn servers(node: &Node, container: &str) -> Vec<String> {
 fn has_world(node: &Node) {
     let conf = node.file("resolv.conf", "nameserver 127.0.0.1\n");
     node.run("mount", ["--bind", &conf.to_string_lossy(), "/etc/resolv.conf"]).ok();
-    let socket = std::net::UdpSocket::bind("127.0.0.1:53").expect("port 53");
+    let socket = UdpSocket::bind("127.0.0.1:53").expect("port 53");
     std::thread::spawn(move || {
         let mut buffer = [0; 512];
         while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
@@ -197,4 +204,126 @@ fn addresses_lead_to_the_names_of_all_networks(node: &Node) {
     }
     node.says("rm -f a db").ok();
     node.says("network rm one two").ok();
+}
+
+/// The resolver of a network, of this node's.
+fn resolvers(network: &str) -> Vec<Process> {
+    let directory = format!("/run/sandbar/networks/{network}");
+    let is_it = |process: &Process| {
+        let command = process.command();
+        command.starts_with("sandbar-resolver") && command.contains(&directory)
+    };
+    living().into_iter().filter(is_it).collect()
+}
+
+/// Kills the resolver of a network, and waits until there is another.
+fn kill_resolver(network: &str) {
+    let [killed] = resolvers(network)[..] else { panic!("{:?}", resolvers(network)) };
+    killed.signal(Signal::KILL);
+    let another = || resolvers(network).iter().any(|it| it.number() != killed.number());
+    until("another resolver", SOON, || another().then_some(()));
+}
+
+/// Whether a server answers for a name with addresses: asked by this process, as the gateway itself.
+fn answers(server: &str, name: &str) -> bool {
+    let Ok(socket) = UdpSocket::bind("0.0.0.0:0") else { return false };
+    let mut question = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(u8::try_from(label.len()).expect("a label"));
+        question.extend(label.as_bytes());
+    }
+    question.extend([0, 0, 1, 0, 1]);
+    let mut answer = [0; 512];
+    socket.connect((server, 53)).is_ok()
+        && socket.set_read_timeout(Some(Duration::from_millis(200))).is_ok()
+        && socket.send(&question).is_ok()
+        && socket.recv(&mut answer).is_ok()
+        && answer[..2] == [0, 7]
+        && answer[7] > 0
+}
+
+fn a_resolver_that_is_killed_is_back_without_a_command(node: &Node) {
+    node.has_busybox();
+    node.says("network create one").ok();
+    for name in ["a", "b", "c"] {
+        node.says(&format!("run -d --name {name} --network one {SLEEP}")).ok();
+    }
+    let answers = |name: &str| until(name, SOON, || answers("10.85.0.1", name).then_some(()));
+    for _ in 0..5 {
+        answers("a.dns.sandbar");
+        kill_resolver("one");
+        answers("b.dns.sandbar");
+        assert_eq!(resolvers("one").len(), 1, "three supervisors have brought one back");
+    }
+    assert_eq!(found(node, "a", "c.dns.sandbar"), on(node, "c", "one"));
+    // By a supervisor that has taken over from one that was killed.
+    node.says("rm -f b c").ok();
+    node.supervisor("a").signal(Signal::KILL);
+    node.says("exec a true").ok();
+    kill_resolver("one");
+    answers("a.dns.sandbar");
+    node.says("rm -f a").ok();
+    let none = || resolvers("one").is_empty().then_some(());
+    until("that nobody brings it back without pods", SOON, none);
+    node.says("network rm one").ok();
+}
+
+fn a_network_that_a_pod_was_put_on_later_has_its_resolver_back_too(node: &Node) {
+    node.has_busybox();
+    node.says("network create one").ok();
+    node.says("network create two").ok();
+    node.says(&format!("run -d --name a {SLEEP}")).ok();
+    node.says("network connect one a").ok();
+    node.says("network connect two a").ok();
+    for (network, server) in [("one", "10.85.0.1"), ("two", "10.85.1.1")] {
+        kill_resolver(network);
+        until("an answer", SOON, || answers(server, "a.dns.sandbar").then_some(()));
+    }
+    node.says("network disconnect two a").ok();
+    let none = || resolvers("two").is_empty().then_some(());
+    until("that nobody brings it back without pods", SOON, none);
+    kill_resolver("one");
+    assert_eq!(resolvers("two").len(), 0);
+    node.says("rm -f a").ok();
+    node.says("network rm one two").ok();
+}
+
+fn a_resolver_does_not_hold_what_was_its_starters(node: &Node) {
+    node.has_busybox();
+    node.says("network create one").ok();
+    node.says(&format!("run -d --name a --network one {SLEEP}")).ok();
+    kill_resolver("one");
+    let own = fs::read_link("/proc/self/ns/mnt").expect("a namespace");
+    let [resolver] = resolvers("one")[..] else { panic!("{:?}", resolvers("one")) };
+    assert_ne!(node.supervisor("a").namespace("mnt"), own.to_string_lossy());
+    let there = || (resolver.namespace("mnt") == own.to_string_lossy()).then_some(());
+    until("that it is in the host's mount namespace", SOON, there);
+    assert_eq!(resolver.status("Uid").split_whitespace().next(), Some("65534"));
+    // It is nobody's child in particular: it stays when its starter ends.
+    node.says(&format!("run -d --name b --network one {SLEEP}")).ok();
+    node.says("rm -f a").ok();
+    assert!(resolver.lives());
+    assert_eq!(found(node, "b", "b.dns.sandbar"), on(node, "b", "one"));
+    node.says("rm -f b").ok();
+    node.says("network rm one").ok();
+}
+
+fn an_address_that_another_takes_is_not_fought_for(node: &Node) {
+    node.has_busybox();
+    node.says("network create one").ok();
+    node.says(&format!("run -d --name a --network one {SLEEP}")).ok();
+    let [resolver] = resolvers("one")[..] else { panic!("{:?}", resolvers("one")) };
+    let supervisor = node.supervisor("a");
+    // Stopped, so that it starts no other before the address is taken.
+    supervisor.signal(Signal::STOP);
+    resolver.signal(Signal::KILL);
+    let taken = until("the address", SOON, || UdpSocket::bind("10.85.0.1:53").ok());
+    supervisor.signal(Signal::CONT);
+    // All else of the pod goes on.
+    node.says("exec a true").ok();
+    assert_eq!(resolvers("one").len(), 0);
+    drop(taken);
+    until("an answer", SOON, || answers("10.85.0.1", "a.dns.sandbar").then_some(()));
+    node.says("rm -f a").ok();
+    node.says("network rm one").ok();
 }

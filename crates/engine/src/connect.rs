@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use sandbar_network::{DefaultRoute, PublishedPort};
+use sandbar_spec::control::Request;
 use sandbar_spec::{Connection, Membership, NetworkConfig, NetworkMode, PodConfig, PodId};
 use sandbar_supervisor::{Client, replace_record};
 
@@ -81,6 +82,7 @@ impl Engine {
             }
         };
         etc::adapt(&directory, config, &before, &after);
+        tell(&held.state);
         drop(lock);
         Ok(Joined { connection, told })
     }
@@ -162,6 +164,7 @@ impl Engine {
             self.relay(client, config, &config.ports);
         }
         etc::adapt(&directory, config, &before, &after);
+        tell(&held.state);
         drop(lock);
         Ok(())
     }
@@ -258,6 +261,15 @@ fn is_asked(connection: &Connection, membership: &Membership) -> bool {
         && mac.as_ref().is_none_or(|mac| mac.eq_ignore_ascii_case(&connection.mac))
         && *aliases == connection.aliases
         && interface.as_ref().is_none_or(|interface| *interface == connection.interface)
+}
+
+/// Tells a pod's supervisor that the pod's networks have changed. One that is gone by now finds that by itself.
+fn tell(state: &Reached) {
+    if let Reached::Supervisor(client) = state
+        && client.send(&Request::NetworksChanged, &[]).is_ok()
+    {
+        let _done = client.receive();
+    }
 }
 
 /// Gives back what a pod has leased on a network.

@@ -11,7 +11,8 @@ use crate::supervision::supervisors_entry;
 /// Makes sure that a network has a resolver, after a pod was put on it
 /// ([`put_endpoint`](NetworkDirectory::put_endpoint)). Whether one was started. It ends by itself.
 ///
-/// For commands, not for supervisors: the resolver stays in its starter's mount and network namespaces.
+/// For commands: the resolver stays in its starter's mount and network namespaces. What supervisors do is in
+/// `resolvers.rs`.
 ///
 /// # Errors
 /// [`NoNetwork`](crate::Kind::NoNetwork) if another program listens at the gateway; else as for the network's files.
@@ -20,9 +21,9 @@ pub fn ensure_resolver(directory: &NetworkDirectory) -> Result<bool, Error> {
     let entry = supervisors_entry()?;
     let entry = entry.as_ref();
     let start = Start {
-        program: program.as_fd(),
         cgroup_tasks: entry.iter().flat_map(|entry| &entry.tasks).map(AsFd::as_fd).collect(),
         into_cgroup: entry.and_then(|entry| entry.clone_into.as_ref()).map(AsFd::as_fd),
+        ..Start::new(program.as_fd())
     };
     Ok(start.ensure(directory)?)
 }

@@ -72,13 +72,16 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         ),
         None => None,
     };
+    let program = file
+        .try_clone()
+        .map_err(|error| Error::caused(Kind::System, "dup the program's file", error))?;
     let mut ended = sandbar_supervisor::run(Given {
         directory: engine.roots.pod(&id),
         listener,
         first_client: Some(client),
         lock,
         namespaces,
-        guard: engine.guard(&id, watch),
+        guard: engine.guard(&id, watch, program)?,
         descriptors: text(limit).parse().ok(),
         remover: (file, remover),
     })?;

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandbar_sys::During;
 
@@ -19,7 +19,7 @@ use crate::network::Network;
 ///
 /// ```text
 /// resolver.conf    the network, as [`Network`] is as text
-/// resolver.lock    held by the network's resolver as long as it lives
+/// resolver.lock    a FIFO, held and open for writing by the network's resolver as long as it lives
 /// names/ENDPOINT   a pod on it, as [`Endpoint`] is as text; `.ENDPOINT` while it is written
 /// ```
 ///
@@ -89,12 +89,42 @@ impl NetworkDirectory {
         self.0.join("names")
     }
 
+    /// Whether the resolver knows an endpoint of this id.
+    #[must_use]
+    pub fn has_endpoint(&self, id: &str) -> bool {
+        file_name("endpoint", id).is_ok_and(|id| self.names().join(id).exists())
+    }
+
+    /// What is hung up (`POLLHUP`) while there is no resolver, once there was one since it was opened. Nothing can
+    /// be read from it. To be opened before a resolver is [made sure of](crate::Start::ensure): then no end is
+    /// missed.
+    ///
+    /// # Errors
+    /// As open(2), when there never was a resolver too.
+    pub fn end(&self) -> Result<OwnedFd> {
+        // As poll(2) and fifo(7): of one that nobody has opened for writing yet, nothing is said.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let path = self.lock();
+        let end = rustix::fs::open(&path, flags, Mode::empty());
+        Ok(end.during("open", || path.display().to_string())?)
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.0.join("resolver.lock")
+    }
+
     /// Takes the resolver's lock; `None` if it is taken.
+    ///
+    /// Whoever tries has it open for writing for a moment, which nobody is told while a resolver has it so too.
     pub(crate) fn try_lock(&self) -> Result<Option<OwnedFd>> {
-        let path = self.0.join("resolver.lock");
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR)
-            .during("open", || path.display().to_string())?;
+        let path = self.lock();
+        let shown = || path.display().to_string();
+        match rustix::fs::mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            failed => failed.during("mkfifo", shown)?,
+        }
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = rustix::fs::open(&path, flags, Mode::empty()).during("open", shown)?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(file)),
             Err(Errno::WOULDBLOCK) => Ok(None),

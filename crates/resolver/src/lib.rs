@@ -15,7 +15,7 @@
 //! let endpoint = Endpoint { addresses, names: vec!["db".into()], ..Endpoint::default() };
 //! directory.put_endpoint("4a1f", &endpoint)?;
 //! let program = std::fs::File::open("/proc/self/exe")?;
-//! Start { program: program.as_fd(), cgroup_tasks: vec![], into_cgroup: None }.ensure(&directory)?;
+//! Start::new(program.as_fd()).ensure(&directory)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -50,6 +50,6 @@ pub use directory::NetworkDirectory;
 pub use endpoint::Endpoint;
 pub use error::{Error, ErrorKind, Result};
 pub use network::Network;
-pub use start::{PROGRAM_NAME, Start, resolve};
+pub use start::{Outside, PROGRAM_NAME, Start, resolve};
 pub use subnet::Subnet;
 pub use zone::SEARCH_DOMAIN;

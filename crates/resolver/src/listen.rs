@@ -11,9 +11,6 @@ use sandbar_sys::During;
 use crate::error::Result;
 use crate::upstream::PORT;
 
-/// How long the sockets of a resolver that has just let its lock go may still be there.
-const LONGEST_END: Duration = Duration::from_secs(1);
-
 /// Where one address is listened at.
 #[derive(Debug)]
 pub(crate) struct Listening {
@@ -23,16 +20,16 @@ pub(crate) struct Listening {
 
 impl Listening {
     /// Listens at port 53 of `address`, even if no interface has it yet: a bridge's IPv6 address takes its
-    /// time.
-    pub(crate) fn bind(address: IpAddr) -> Result<Self> {
-        let tcp = bound(address, SocketType::STREAM)?;
+    /// time. While another has it, it is waited for.
+    pub(crate) fn bind(address: IpAddr, deadline: Instant) -> Result<Self> {
+        let tcp = bound(address, SocketType::STREAM, deadline)?;
         rustix::net::listen(&tcp, 64).during("listen", || address.to_string())?;
-        Ok(Self { udp: bound(address, SocketType::DGRAM)?.into(), tcp: tcp.into() })
+        Ok(Self { udp: bound(address, SocketType::DGRAM, deadline)?.into(), tcp: tcp.into() })
     }
 }
 
 /// A socket of `kind` that does not block, for messages from and to `address`.
-fn bound(address: IpAddr, kind: SocketType) -> Result<OwnedFd> {
+fn bound(address: IpAddr, kind: SocketType, deadline: Instant) -> Result<OwnedFd> {
     let address = SocketAddr::new(address, PORT);
     let shown = || address.to_string();
     let socket = unbound(address, kind).during("socket", shown)?;
@@ -45,7 +42,6 @@ fn bound(address: IpAddr, kind: SocketType) -> Result<OwnedFd> {
         sockopt::set_ipv6_freebind(&socket, true)
             .during("setsockopt", || "IPV6_FREEBIND".into())?;
     }
-    let deadline = Instant::now() + LONGEST_END;
     loop {
         match rustix::net::bind(&socket, &address) {
             Err(Errno::ADDRINUSE) if Instant::now() < deadline => {

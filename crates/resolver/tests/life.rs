@@ -10,13 +10,16 @@
 
 mod node;
 
+use std::fs::File;
 use std::net::UdpSocket;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType::A;
 use node::{ensure, found, network, on_a_node, put, resolvers, started, try_ensure, wait_until};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
-use sandbar_resolver::ErrorKind;
+use sandbar_resolver::{ErrorKind, Outside, Start};
 
 #[test]
 fn a_network_has_one_resolver_however_many_start_it() {
@@ -87,6 +90,63 @@ fn one_that_was_killed_is_replaced_by_the_next_who_looks() {
             wait_until("the lock is held", || ensure(&directory));
             assert_eq!(found("asker.", A), ["10.85.0.2"]);
         }
+    });
+}
+
+#[test]
+fn its_end_is_told_to_all_who_wait_for_it_and_nothing_else_is() {
+    on_a_node("its_end_is_told_to_all_who_wait_for_it_and_nothing_else_is", || {
+        let directory = network("");
+        assert!(directory.end().is_err(), "there never was one");
+        assert!(ensure(&directory));
+        let before = directory.end().unwrap();
+        for _ in 0..3 {
+            let after = directory.end().unwrap();
+            for _ in 0..20 {
+                assert!(!ensure(&directory));
+                assert_eq!(found("asker.", A), ["10.85.0.2"]);
+            }
+            assert!(!is_hung_up(&before) && !is_hung_up(&after));
+            kill_process(Pid::from_raw(resolvers()[0]).unwrap(), Signal::KILL).unwrap();
+            wait_until("nobody tells", || is_hung_up(&before) && is_hung_up(&after));
+            assert!(!is_hung_up(&directory.end().unwrap()), "its end was before");
+            assert!(ensure(&directory));
+        }
+    });
+}
+
+fn is_hung_up(end: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(end, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())).unwrap();
+    let told = polled[0].revents();
+    assert!(told.is_empty() || told == PollFlags::HUP, "{told:?}");
+    !told.is_empty()
+}
+
+#[test]
+fn it_sees_the_files_of_the_namespace_that_it_is_to_be_in() {
+    on_a_node("it_sees_the_files_of_the_namespace_that_it_is_to_be_in", || {
+        node::upstream("127.0.0.11", |question, _tcp| {
+            vec![node::answered(question, &["192.0.2.99"])]
+        });
+        node::resolv_conf(&["127.0.0.11"]);
+        let (mounts, root) = (File::open("/proc/self/ns/mnt").unwrap(), File::open("/").unwrap());
+        let inside = std::thread::spawn(move || {
+            // A namespace of this thread's own, with files that hide the host's, as a supervisor's may.
+            sandbar_sys::unshare(sandbar_sys::Namespaces::NEWNS).unwrap();
+            node::run("mount --make-rprivate /");
+            let directory = network("");
+            node::run("mount -t tmpfs tmpfs /etc");
+            let program = File::open(env!("CARGO_BIN_EXE_sandbar-resolver")).unwrap();
+            let outside = Outside { mounts: mounts.as_fd(), root: root.as_fd() };
+            let start = Start { outside: Some(outside), ..Start::new(program.as_fd()) };
+            assert!(start.ensure(&directory).unwrap());
+        });
+        inside.join().unwrap();
+        assert_eq!(found("www.example.com.", A), ["192.0.2.99"]);
+        let own = std::fs::read_link("/proc/self/ns/mnt").unwrap();
+        let pid = resolvers()[0];
+        assert_eq!(std::fs::read_link(format!("/proc/{pid}/ns/mnt")).unwrap(), own);
     });
 }
 

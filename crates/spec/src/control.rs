@@ -84,6 +84,8 @@ pub enum Request {
         /// The pod's address.
         to: IpAddr,
     },
+    /// The pod's networks are others now: what is looked after while the pod lives may be, too.
+    NetworksChanged,
     /// Forget a container that has ended, so that its directory can be removed.
     Forget {
         /// Which.

@@ -18,6 +18,9 @@ pub trait Guard {
     /// Readable when there may be something to do.
     fn as_fd(&self) -> BorrowedFd<'_>;
 
+    /// The pod's networks have changed: there is something to do.
+    fn changed(&mut self);
+
     /// Looks, and does it. `false`: it could not be done, and is to be tried again.
     fn attend(&mut self) -> bool;
 }
@@ -43,6 +46,12 @@ impl Guarding {
     pub(crate) fn told(&mut self, poll: &Poll, now: Instant) {
         poll.forget(self.guard.as_fd());
         self.due = Some(self.last.map_or(now, |last| now.max(last + GATHER)));
+    }
+
+    /// What is to be looked after has changed.
+    pub(crate) fn changed(&mut self, poll: &Poll, now: Instant) {
+        self.guard.changed();
+        self.told(poll, now);
     }
 
     /// Looks, if it is time for that.

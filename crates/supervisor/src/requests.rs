@@ -1,6 +1,7 @@
 //! What a supervisor is asked.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 use rustix::process::{Signal, pidfd_send_signal};
 use sandbar_spec::control::{Failure, Reply, Request};
@@ -43,6 +44,12 @@ impl Supervisor {
                 Ok(()) => self.reply(client, &Reply::Done, &[]),
                 Err(error) => self.fail(client, Failure::Other, error.one_line()),
             },
+            Request::NetworksChanged => {
+                if let Some(guarding) = &mut self.guarding {
+                    guarding.changed(&self.poll, Instant::now());
+                }
+                self.reply(client, &Reply::Done, &[]);
+            }
             Request::Forget { container } => self.request_forget(client, &container),
         }
     }

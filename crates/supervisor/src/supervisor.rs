@@ -63,7 +63,7 @@ pub(crate) struct Supervisor {
     pub(crate) stopping: Option<Vec<Serial>>,
     /// Containers that have ended and are to be removed.
     pub(crate) removals: Vec<ContainerId>,
-    guarding: Option<Guarding>,
+    pub(crate) guarding: Option<Guarding>,
     /// What keeps the pod's host ports from others.
     pub(crate) held: Vec<HeldPort>,
     /// What is relayed to the pod, once something is to be.

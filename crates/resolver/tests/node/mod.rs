@@ -145,7 +145,7 @@ pub(crate) fn ensure(directory: &NetworkDirectory) -> bool {
 
 pub(crate) fn try_ensure(directory: &NetworkDirectory) -> sandbar_resolver::Result<bool> {
     let program = File::open(env!("CARGO_BIN_EXE_sandbar-resolver")).unwrap();
-    Start { program: program.as_fd(), cgroup_tasks: vec![], into_cgroup: None }.ensure(directory)
+    Start::new(program.as_fd()).ensure(directory)
 }
 
 /// Starts the resolver of a network with one endpoint.
