@@ -83,16 +83,17 @@ impl Resolvers {
             self.failures = 0;
             return true;
         }
+        self.is_due = true;
         self.failures += 1;
-        self.is_due = self.failures < TRIES;
-        if !self.is_due {
-            // Its end would be told for ever. A change of the pod's networks, or a command, may find it curable.
-            self.failures = 0;
-            for (name, _) in networks.iter().zip(ensured).filter(|(_, is_there)| !is_there) {
-                self.forget(poll, name);
-            }
+        if self.failures < TRIES {
+            return false;
         }
-        !self.is_due
+        // Its end would be told for ever. It is tried again when something else is to be looked at.
+        self.failures = 0;
+        for (name, _) in networks.iter().zip(ensured).filter(|(_, is_there)| !is_there) {
+            self.forget(poll, name);
+        }
+        true
     }
 
     /// Those with names on which the pod is known by now. Of one that has just put it on a network, or takes it off,
