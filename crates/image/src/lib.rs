@@ -22,8 +22,8 @@
 //! - A reader sees an image whole or not at all; a layer's directory appears by one rename, after its digest fits.
 //! - An [`Image`] keeps what it names from being removed until it is dropped.
 //! - A killed process leaves nothing that a later [`Store::open`] or [`Store::remove`] does not clear.
-//! - The layers' archives are not kept once unpacked. Who writes an image out again makes them anew from the
-//!   directories: the content is the same, the bytes of the stream, and with them its digest, may not be.
+//! - The layers' archives are not kept once unpacked, but beside each layer is a recipe that makes its tar stream
+//!   again, byte for byte, of the files: see [`Store::layer_stream`]. How it was compressed is forgotten.
 //! - `openat2` (Linux 5.6) is needed to unpack; without it unpacking is refused.
 
 #![forbid(unsafe_code)]
@@ -35,6 +35,7 @@ mod error;
 mod image;
 mod limits;
 mod load;
+mod recipe;
 mod reference;
 mod remove_tree;
 mod store;
@@ -49,5 +50,6 @@ pub use image::{Image, Summary};
 pub use limits::Limits;
 pub use load::Loaded;
 pub use oci_spec::image::{Config, ImageConfiguration};
+pub use recipe::LayerStream;
 pub use reference::{Home, Reference};
 pub use store::{Removal, Removed, Store};

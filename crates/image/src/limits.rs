@@ -1,6 +1,7 @@
 //! How much an archive may unfold to, and readers that count.
 
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
@@ -27,23 +28,41 @@ impl Default for Limits {
     }
 }
 
-/// Fails, as a file too large does, when more than so many bytes come through.
-pub(crate) struct Capped<R> {
-    inner: R,
-    left: u64,
-}
+/// Bytes that may still be unfolded, by all who do so for one purpose together.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicU64);
 
-impl<R> Capped<R> {
-    pub(crate) fn new(inner: R, most: u64) -> Self {
-        Self { inner, left: most }
+impl Budget {
+    pub(crate) fn new(most: u64) -> Self {
+        Self(AtomicU64::new(most))
+    }
+
+    /// Takes so many bytes of it; fails, as a file too large does, when there are fewer.
+    fn take(&self, bytes: u64) -> io::Result<()> {
+        let take = |left: u64| left.checked_sub(bytes);
+        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => Ok(()),
+            Err(_left) => Err(io::ErrorKind::FileTooLarge.into()),
+        }
     }
 }
 
-impl<R: Read> Read for Capped<R> {
+/// Fails when more comes through than the budget has.
+pub(crate) struct Capped<'a, R> {
+    inner: R,
+    budget: &'a Budget,
+}
+
+impl<'a, R> Capped<'a, R> {
+    pub(crate) fn new(inner: R, budget: &'a Budget) -> Self {
+        Self { inner, budget }
+    }
+}
+
+impl<R: Read> Read for Capped<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        let too_large = || io::Error::from(io::ErrorKind::FileTooLarge);
-        self.left = self.left.checked_sub(read as u64).ok_or_else(too_large)?;
+        self.budget.take(read as u64)?;
         Ok(read)
     }
 }

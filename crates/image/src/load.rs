@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::compression::{BUFFER, Compression, decode, recognise};
 use crate::digest::ImageId;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::Capped;
+use crate::limits::{Budget, Capped};
 use crate::reference::Reference;
 use crate::store::{NewImage, Staged, Staging, Store};
 use crate::tarball::Section;
@@ -41,7 +41,8 @@ impl Store {
     pub fn load(&self, input: impl Read) -> Result<Vec<Loaded>> {
         let staging = Staging::new(self)?;
         let (compression, input) = recognise(input, "the archive")?;
-        let mut plain = Capped::new(decode(compression, input), self.limits.unpacked_bytes);
+        let budget = Budget::new(self.limits.unpacked_bytes);
+        let mut plain = Capped::new(decode(compression, input), &budget);
         let mut file = staging.file("archive")?;
         // `io::copy` with its small buffer would double the number of system calls.
         let mut buffer = vec![0; BUFFER];

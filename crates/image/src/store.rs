@@ -4,7 +4,9 @@
 //! lock                     locked shared to add and to use, exclusively to remove
 //! blobs/sha256/<hex>       configurations, and the manifests that came with them
 //! layers/<hex>/diff/       a layer, unpacked, under the digest of its uncompressed tar stream
-//! layers/<hex>/size        bytes in its files
+//! layers/<hex>/size        bytes in its files, and in the stream
+//! layers/<hex>/recipe      what of the stream is not in the files; drawn in recipe.rs
+//! layers/<hex>/kept/       what the layer itself replaced, if anything
 //! images/<hex>             a record for each image: its layers and size; written last, so it says "whole"
 //! manifests/<hex>          the id of the image that a manifest of that digest describes
 //! references/<hex>         a name and its image's id, under the digest of the name
@@ -18,18 +20,21 @@
 
 mod commit;
 mod find;
+mod layers;
 mod list;
 mod lock;
 mod open;
 mod record;
 mod references;
 mod remove;
+mod stage;
 mod staging;
 
 pub use open::Store;
 pub use remove::{Removal, Removed};
 
-pub(crate) use commit::{EndMark, NewImage, NewLayer, Staged, check};
+pub(crate) use commit::{NewImage, NewLayer, Staged};
 pub(crate) use lock::Lock;
 pub(crate) use record::encode;
+pub(crate) use stage::{EndMark, check};
 pub(crate) use staging::Staging;

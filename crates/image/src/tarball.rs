@@ -11,4 +11,4 @@ mod source;
 
 pub(crate) use entry::{Entry, Kind};
 pub(crate) use reader::TarReader;
-pub(crate) use source::{Section, Seeking, Source};
+pub(crate) use source::{Section, Seeking, Source, read_past};

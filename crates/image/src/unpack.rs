@@ -5,6 +5,7 @@
 //! needs is made with mode 0755, as Docker does, and a hard link can only name what is in the same layer.
 
 mod attributes;
+mod kept;
 mod layer;
 mod name;
 mod nodes;

@@ -2,82 +2,45 @@
 
 use std::io::{self, BufRead, Read};
 
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use zstd::stream::read::Decoder;
 
-/// Decodes frame after frame; memory is bounded by the decoder's largest window, 100 MiB.
-pub(crate) struct ZstdReader<R> {
-    input: R,
-    decoder: FrameDecoder,
-    in_frame: bool,
+/// The largest window that a frame may ask for: 2 to this power, 128 MiB, as with the `zstd` program. What builders
+/// of images write needs 8 MiB at most.
+const WINDOW_LOG: u32 = 27;
+
+/// Decodes frame after frame; memory is bounded by the largest window, whatever the stream's length.
+pub(crate) enum ZstdReader<R: BufRead> {
+    Ready(Decoder<'static, R>),
+    /// The decoder could not be made.
+    Failed(Option<io::Error>),
 }
 
 impl<R: BufRead> ZstdReader<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, decoder: FrameDecoder::new(), in_frame: false }
-    }
-
-    /// Begins the next frame; false at the end of the stream.
-    fn next_frame(&mut self) -> io::Result<bool> {
-        loop {
-            if self.input.fill_buf()?.is_empty() {
-                return Ok(false);
-            }
-            match self.decoder.init(&mut self.input) {
-                Ok(()) => {
-                    self.in_frame = true;
-                    return Ok(true);
-                }
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => {
-                    let length = u64::from(length);
-                    let skipped = io::copy(&mut (&mut self.input).take(length), &mut io::sink())?;
-                    if skipped != length {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(error) => return Err(damaged(error)),
-            }
-        }
-    }
-
-    fn end_frame(&mut self) -> io::Result<()> {
-        self.in_frame = false;
-        match self.decoder.get_checksum_from_data() {
-            Some(promised) if self.decoder.get_calculated_checksum() != Some(promised) => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, "zstd checksum does not fit"))
-            }
-            _ => Ok(()),
+        let decoder = Decoder::with_buffer(input).and_then(|mut decoder| {
+            decoder.window_log_max(WINDOW_LOG)?;
+            Ok(decoder)
+        });
+        match decoder {
+            Ok(decoder) => Self::Ready(decoder),
+            Err(error) => Self::Failed(Some(error)),
         }
     }
 }
 
 impl<R: BufRead> Read for ZstdReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if buffer.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            if !self.in_frame && !self.next_frame()? {
-                return Ok(0);
-            }
-            while self.decoder.can_collect() < buffer.len() && !self.decoder.is_finished() {
-                let wanted = buffer.len() - self.decoder.can_collect();
-                self.decoder
-                    .decode_blocks(&mut self.input, BlockDecodingStrategy::UptoBytes(wanted))
-                    .map_err(damaged)?;
-            }
-            let read = self.decoder.read(buffer)?;
-            if read > 0 {
-                return Ok(read);
-            }
-            self.end_frame()?;
+        match self {
+            Self::Ready(decoder) => decoder.read(buffer).map_err(damaged),
+            Self::Failed(error) => Err(error.take().unwrap_or_else(|| io::ErrorKind::Other.into())),
         }
     }
 }
 
-fn damaged(error: FrameDecoderError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
+/// The library's own errors have no kind of their own.
+fn damaged(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Other => io::Error::new(io::ErrorKind::InvalidData, error),
+        _ => error,
+    }
 }

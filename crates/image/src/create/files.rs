@@ -5,6 +5,7 @@ use tar::{Builder, EntryType, Header};
 use super::Settings;
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::Budget;
 use crate::reference::Reference;
 use crate::store::{EndMark, NewImage, NewLayer, Staged, Staging, Store};
 
@@ -41,8 +42,8 @@ impl Store {
         }
         let staging = Staging::new(self)?;
         let what = format!("the files of {reference}");
-        let mut budget = self.limits.unpacked_bytes;
-        let staged = self.stage(&staging, &archive[..], EndMark::Required, &what, &mut budget)?;
+        let budget = Budget::new(self.limits.unpacked_bytes);
+        let staged = self.stage(&staging, &archive[..], EndMark::Required, &what, &budget)?;
         staged.sync(&staging, files.iter().map(|file| file.path.trim_start_matches('/')))?;
         let layers = vec![NewLayer { diff_id, blob: None, digest: None, compression: None }];
         let references = vec![reference.clone()];

@@ -6,6 +6,7 @@ use super::Settings;
 use crate::compression::{decode, recognise};
 use crate::digest::ImageId;
 use crate::error::{Error, Result};
+use crate::limits::Budget;
 use crate::reference::Reference;
 use crate::store::{EndMark, NewImage, NewLayer, Staged, Staging, Store};
 
@@ -25,10 +26,10 @@ impl Store {
         let what = "the root filesystem's archive";
         let staging = Staging::new(self)?;
         let (compression, input) = recognise(rootfs, what)?;
-        let mut budget = self.limits.unpacked_bytes;
+        let budget = Budget::new(self.limits.unpacked_bytes);
         let stream = decode(compression, input);
         // No digest says what the stream should be: the mark of its end must, that it is whole.
-        let staged = self.stage(&staging, stream, EndMark::Required, what, &mut budget)?;
+        let staged = self.stage(&staging, stream, EndMark::Required, what, &budget)?;
         rustix::fs::syncfs(staging.fd()).map_err(|e| Error::call("syncfs", "tmp", e))?;
         let layer = staged.diff_id;
         let image = NewImage {

@@ -1,21 +1,17 @@
 //! Adding images: layers are unpacked aside, then everything appears in the order in which it is needed.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read};
 use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags};
-use rustix::io::Errno;
-
 use super::record::{Record, encode};
+use super::stage::StagedLayer;
 use super::{Staging, Store};
-use crate::compression::{BUFFER, Compression, decode, drain, recognise};
+use crate::compression::Compression;
 use crate::digest::{Digest, ImageId};
-use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{Capped, Hashed};
+use crate::error::{Error, Result};
+use crate::limits::Budget;
 use crate::reference::Reference;
-use crate::tarball::{Section, TarReader};
-use crate::unpack::unpack;
+use crate::tarball::Section;
 
 /// An image whose parts were all found and read, but for the layers' contents.
 pub(crate) struct NewImage {
@@ -40,32 +36,6 @@ pub(crate) struct NewLayer {
     pub(crate) compression: Option<Compression>,
 }
 
-/// A layer that was unpacked aside.
-pub(crate) struct StagedLayer {
-    pub(crate) diff_id: Digest,
-    directory: String,
-}
-
-impl StagedLayer {
-    /// Syncs the files at `paths` and the layer's own: cheaper than a whole file system when they are few.
-    pub(crate) fn sync<'a>(
-        &self,
-        staging: &Staging,
-        paths: impl Iterator<Item = &'a str>,
-    ) -> Result<()> {
-        let paths = paths.map(|path| format!("{}/diff/{path}", self.directory));
-        let own = ["size", "diff", "."].map(|path| format!("{}/{path}", self.directory));
-        for path in paths.chain(own) {
-            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-            rustix::fs::openat2(staging.fd(), &path, flags, Mode::empty(), resolve)
-                .and_then(rustix::fs::fsync)
-                .map_err(|e| Error::call("fsync", path, e))?;
-        }
-        Ok(())
-    }
-}
-
 /// Layers that wait to be put in their place, by the digest of their uncompressed stream.
 pub(crate) type Staged = BTreeMap<Digest, StagedLayer>;
 
@@ -77,15 +47,14 @@ impl Store {
         images: &[NewImage],
         mut staged: Staged,
     ) -> Result<Vec<ImageId>> {
-        let mut budget = self.limits.unpacked_bytes;
+        let budget = Budget::new(self.limits.unpacked_bytes);
         loop {
             let before = staged.len();
             for layer in images.iter().flat_map(|image| &image.layers) {
-                if staged.contains_key(&layer.diff_id) || self.layer_size(&layer.diff_id)?.is_some()
-                {
+                if staged.contains_key(&layer.diff_id) || self.has_layer(&layer.diff_id)? {
                     continue;
                 }
-                let unpacked = self.stage_blob(staging, layer, &mut budget)?;
+                let unpacked = self.stage_blob(staging, layer, &budget)?;
                 staged.insert(layer.diff_id, unpacked);
             }
             if staged.len() > before {
@@ -101,86 +70,9 @@ impl Store {
         }
     }
 
-    /// Unpacks an uncompressed stream aside, whatever digest it will have.
-    pub(crate) fn stage(
-        &self,
-        staging: &Staging,
-        stream: impl Read,
-        end: EndMark,
-        what: &str,
-        budget: &mut u64,
-    ) -> Result<StagedLayer> {
-        let directory = staging.unique("layer");
-        let top = staging.directory(&directory)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let diff = rustix::fs::mkdirat(&top, "diff", Mode::RWXU)
-            .and_then(|()| rustix::fs::openat(&top, "diff", flags, Mode::empty()))
-            .map_err(|e| Error::call("mkdirat", format!("tmp/{directory}/diff"), e))?;
-        let mut hashed = Hashed::new(Capped::new(stream, *budget));
-        let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, &mut hashed), what);
-        let size = unpack(diff, &mut tar, self.limits.entries)?;
-        if end == EndMark::Required {
-            tar.require_end_mark()?;
-        }
-        drain(tar.into_input(), what)?;
-        let (diff_id, bytes) = hashed.finish();
-        *budget = budget.saturating_sub(bytes);
-        let size_file = format!("{directory}/size");
-        std::io::Write::write_all(&mut staging.file(&size_file)?, size.to_string().as_bytes())
-            .map_err(|e| Error::new(ErrorKind::Io, "writing a layer's size failed").because(e))?;
-        Ok(StagedLayer { diff_id, directory })
-    }
-
-    /// Unpacks a layer's blob aside, and checks all that was promised about it.
-    fn stage_blob(
-        &self,
-        staging: &Staging,
-        layer: &NewLayer,
-        budget: &mut u64,
-    ) -> Result<StagedLayer> {
-        let what = format!("layer {}", layer.diff_id);
-        let Some(blob) = &layer.blob else {
-            return Err(Error::new(ErrorKind::NotFound, format!("{what} was removed meanwhile")));
-        };
-        let (compression, _) = recognise(blob.clone(), &what)?;
-        if layer.compression.is_some_and(|said| said != compression) {
-            let message = format!("{what} is not compressed as its media type says");
-            return Err(Error::new(ErrorKind::Mismatch, message));
-        }
-        let unpacked = if compression == Compression::Plain || layer.digest.is_none() {
-            let input = BufReader::with_capacity(BUFFER, blob.clone());
-            let plain = decode(compression, input);
-            self.stage(staging, plain, EndMark::Optional, &what, budget)?
-        } else {
-            let mut hashed = Hashed::new(blob.clone());
-            let mut input = BufReader::with_capacity(BUFFER, &mut hashed);
-            let plain = decode(compression, &mut input);
-            let unpacked = self.stage(staging, plain, EndMark::Optional, &what, budget)?;
-            drain(input, &what)?;
-            check(&what, layer.digest, hashed.finish().0)?;
-            unpacked
-        };
-        if compression == Compression::Plain {
-            check(&what, layer.digest, unpacked.diff_id)?;
-        }
-        check(&what, Some(layer.diff_id), unpacked.diff_id)?;
-        Ok(unpacked)
-    }
-
-    /// Bytes in the files of a layer, if it is in the store.
-    fn layer_size(&self, layer: &Digest) -> Result<Option<u64>> {
-        let Some(bytes) = self.read_whole(&self.layers, &format!("{}/size", layer.hex()))? else {
-            return Ok(None);
-        };
-        let size = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
-        let damaged =
-            || Error::new(ErrorKind::Corrupt, format!("the size of layer {layer} is damaged"));
-        size.ok_or_else(damaged).map(Some)
-    }
-
     fn all_here(&self, images: &[NewImage], staged: &Staged) -> Result<bool> {
         for layer in images.iter().flat_map(|image| &image.layers) {
-            if !staged.contains_key(&layer.diff_id) && self.layer_size(&layer.diff_id)?.is_none() {
+            if !staged.contains_key(&layer.diff_id) && !self.has_layer(&layer.diff_id)? {
                 return Ok(false);
             }
         }
@@ -189,22 +81,8 @@ impl Store {
 
     /// Renames unpacked layers to where they belong. The caller holds the shared lock.
     fn place(&self, staging: &Staging, staged: &Staged) -> Result<()> {
-        for (diff_id, layer) in staged {
-            let flags = RenameFlags::NOREPLACE;
-            let hex = diff_id.hex();
-            match rustix::fs::renameat_with(
-                staging.fd(),
-                &layer.directory,
-                &self.layers,
-                &hex,
-                flags,
-            ) {
-                // Someone else was first: theirs is the same, ours goes with the staging directory.
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => {
-                    return Err(Error::call("renameat2", format!("tmp, layers/{hex}"), errno));
-                }
-            }
+        for layer in staged.values() {
+            self.place_layer(staging, layer)?;
         }
         if staged.is_empty() {
             return Ok(());
@@ -213,14 +91,14 @@ impl Store {
     }
 
     /// Writes an image's blobs, its record, and then its names. The caller holds the shared lock.
-    fn publish(&self, staging: &Staging, image: &NewImage) -> Result<ImageId> {
+    pub(crate) fn publish(&self, staging: &Staging, image: &NewImage) -> Result<ImageId> {
         let id = ImageId(Digest::of(&image.config));
         self.write_blob(staging, id.0, &image.config)?;
         if self.record(&id)?.is_none() {
             let layers: Vec<_> = image.layers.iter().map(|layer| layer.diff_id).collect();
             let mut size = 0_u64;
             for layer in &layers {
-                size = size.saturating_add(self.layer_size(layer)?.unwrap_or(0));
+                size = size.saturating_add(self.layer_sizes(layer)?.map_or(0, |sizes| sizes.files));
             }
             let record = encode(&Record { layers, size })?;
             self.write_whole(staging, &self.images, &id.0.hex(), &record)?;
@@ -238,29 +116,11 @@ impl Store {
         Ok(id)
     }
 
-    fn write_blob(&self, staging: &Staging, digest: Digest, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write_blob(&self, staging: &Staging, digest: Digest, bytes: &[u8]) -> Result<()> {
         let name = digest.hex();
         match self.read_whole(&self.blobs, &name)? {
             Some(known) if known == bytes => Ok(()),
             _ => self.write_whole(staging, &self.blobs, &name, bytes),
         }
-    }
-}
-
-/// Whether an archive must end with the mark of its end. Where a digest covers the stream it need not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EndMark {
-    Required,
-    Optional,
-}
-
-/// Fails unless content is what was promised.
-pub(crate) fn check(what: &str, promised: Option<Digest>, found: Digest) -> Result<()> {
-    match promised {
-        Some(promised) if promised != found => Err(Error::new(
-            ErrorKind::Mismatch,
-            format!("{what} should have the digest {promised}, and has {found}"),
-        )),
-        _ => Ok(()),
     }
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use super::layers::is_held;
 use super::{Staging, Store};
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, ErrorKind, Result};
@@ -93,7 +94,8 @@ impl Store {
             }
         }
         for name in self.names(&self.layers)? {
-            if Digest::from_hex(&name).is_none_or(|layer| !layers.contains(&layer)) {
+            let needed = Digest::from_hex(&name).is_some_and(|layer| layers.contains(&layer));
+            if !needed && !is_held(&self.layers, &name) {
                 rustix::fs::renameat(&self.layers, &name, trash.fd(), &name)
                     .map_err(|e| Error::call("renameat", format!("layers/{name}, tmp"), e))?;
             }

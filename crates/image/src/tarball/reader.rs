@@ -56,6 +56,11 @@ impl<S: Source> TarReader<S> {
         }
     }
 
+    /// The input itself, which is at the beginning of the current entry's data.
+    pub(crate) fn input_mut(&mut self) -> &mut S {
+        &mut self.input
+    }
+
     /// Gives the input back, to read what follows the archive in it.
     pub(crate) fn into_input(self) -> S {
         self.input

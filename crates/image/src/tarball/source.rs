@@ -13,21 +13,26 @@ pub(crate) trait Source: BufRead {
     fn skip(&mut self, bytes: u64) -> io::Result<()>;
 }
 
-/// A stream: what is skipped is read all the same, as it has to be hashed.
+/// Skips by reading, as what goes through must be hashed.
+pub(crate) fn read_past(input: &mut impl BufRead, mut bytes: u64) -> io::Result<()> {
+    while bytes > 0 {
+        let here = input.fill_buf()?.len();
+        if here == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let step = usize::try_from(bytes).unwrap_or(usize::MAX).min(here);
+        input.consume(step);
+        bytes -= step as u64;
+    }
+    Ok(())
+}
+
+/// A stream: what is skipped is read all the same.
 pub(crate) type Streaming<R> = BufReader<R>;
 
 impl<R: Read> Source for Streaming<R> {
-    fn skip(&mut self, mut bytes: u64) -> io::Result<()> {
-        while bytes > 0 {
-            let here = self.fill_buf()?.len();
-            if here == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let step = usize::try_from(bytes).unwrap_or(usize::MAX).min(here);
-            self.consume(step);
-            bytes -= step as u64;
-        }
-        Ok(())
+    fn skip(&mut self, bytes: u64) -> io::Result<()> {
+        read_past(self, bytes)
     }
 }
 

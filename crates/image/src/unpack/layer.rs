@@ -1,5 +1,6 @@
 //! Unpacking one layer.
 
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Gid, Mode, Timespec, Uid};
@@ -10,19 +11,23 @@ use super::root::{Root, is_directory};
 use super::whiteout::{self, Whiteout};
 use super::{attributes, nodes};
 use crate::error::{Error, ErrorKind, Result, shown};
-use crate::tarball::{Entry, Kind, Source, TarReader};
+use crate::recipe::Recording;
+use crate::tarball::{Entry, Kind, TarReader};
 
 /// The most bytes of directories' names that are remembered to set their times at the end. A large image's take
 /// some 20 MB.
 const DIRECTORY_NAMES: usize = 128 << 20;
 
 /// Unpacks all of `tar` into the empty directory `root`; gives the number of bytes in its files.
-pub(crate) fn unpack<S: Source>(
+///
+/// What the layer replaces of its own goes to `kept` in `layer`, the directory that `root` is in.
+pub(crate) fn unpack<R: Read>(
     root: OwnedFd,
-    tar: &mut TarReader<S>,
+    layer: OwnedFd,
+    tar: &mut TarReader<Recording<R>>,
     most_entries: u64,
 ) -> Result<u64> {
-    let mut layer = Layer::new(root)?;
+    let mut layer = Layer::new(root, layer)?;
     let mut entries = 0_u64;
     while let Some(entry) = tar.next()? {
         entries += 1;
@@ -44,29 +49,29 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(root: OwnedFd) -> Result<Self> {
+    fn new(root: OwnedFd, layer: OwnedFd) -> Result<Self> {
         // Unless the archive says otherwise.
         rustix::fs::fchown(&root, Some(Uid::ROOT), Some(Gid::ROOT))
             .map_err(|e| Error::call("fchown", "a layer's root, 0, 0", e))?;
         rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))
             .map_err(|e| Error::call("fchmod", "a layer's root, 0755", e))?;
-        Ok(Self { root: Root::new(root), times: Vec::new(), names: 0, bytes: 0 })
+        Ok(Self { root: Root::new(root, layer), times: Vec::new(), names: 0, bytes: 0 })
     }
 
-    fn add<S: Source>(&mut self, entry: &Entry, tar: &mut TarReader<S>) -> Result<()> {
+    fn add<R: Read>(&mut self, entry: &Entry, tar: &mut TarReader<Recording<R>>) -> Result<()> {
         let path = Name::parse(&entry.path)?;
         let Some((directory, name)) = path.split() else {
             return self.root_itself(entry);
         };
         let whiteout = Whiteout::parse(directory, name)?;
         let parent = self.root.directory(directory)?;
-        let parent = parent.as_fd();
+        let parent = parent.as_ref();
         let root = &mut self.root;
         match (whiteout, &entry.kind) {
-            (Whiteout::Of(hidden), _) => return whiteout::hide(parent, hidden),
+            (Whiteout::Of(hidden), _) => return whiteout::hide(parent.fd(), hidden),
             (Whiteout::Opaque, _) => {
                 // The parent may be open by its path alone, which is not enough to set attributes.
-                let fd = root.reopen(parent, directory)?;
+                let fd = root.reopen(parent.fd(), directory)?;
                 return whiteout::make_opaque(fd.as_fd(), directory);
             }
             (Whiteout::None, Kind::File) => {
@@ -122,6 +127,7 @@ impl Layer {
                     .map_err(|e| Error::call("futimens", shown(path), e))?;
             }
         }
+        self.root.finish()?;
         Ok(self.bytes)
     }
 }

@@ -1,28 +1,34 @@
 //! What entries make: one function a kind.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::Read;
+use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags};
 
 use super::attributes;
 use super::name::Name;
-use super::root::{Before, Root, is_directory, stat};
+use super::root::{Before, Directory, Root, is_directory, stat};
 use super::whiteout;
 use crate::error::{Error, Result, shown};
-use crate::tarball::{Entry, Source, TarReader};
+use crate::recipe::Recording;
+use crate::tarball::{Entry, TarReader};
 
 /// Makes a file and fills it with the entry's data.
-pub(crate) fn file<S: Source>(
+pub(crate) fn file<R: Read>(
     root: &mut Root,
-    parent: BorrowedFd<'_>,
+    parent: &Directory,
     name: &[u8],
     entry: &Entry,
-    tar: &mut TarReader<S>,
+    tar: &mut TarReader<Recording<R>>,
 ) -> Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o600);
     let (fd, _) =
-        root.make(parent, name, "openat", || rustix::fs::openat(parent, name, flags, mode))?;
+        root.make(parent, name, "openat", || rustix::fs::openat(parent.fd(), name, flags, mode))?;
+    if entry.size > 0 {
+        tar.input_mut().refer(&parent.path_of(name)?, entry.size)?;
+        root.count_contents();
+    }
     tar.data(|mut bytes| {
         while !bytes.is_empty() {
             let written = rustix::io::retry_on_intr(|| rustix::io::write(&fd, bytes))
@@ -39,17 +45,17 @@ pub(crate) fn file<S: Source>(
 /// Makes a directory, or takes the one that is there. Its time is set when the layer is whole.
 pub(crate) fn directory(
     root: &mut Root,
-    parent: BorrowedFd<'_>,
+    parent: &Directory,
     name: &[u8],
     entry: &Entry,
 ) -> Result<()> {
     let mode = Mode::from_raw_mode(0o700);
-    let before = match stat(parent, name)? {
+    let before = match stat(parent.fd(), name)? {
         Some(found) if is_directory(&found) => Before::Entry,
-        _ => root.make(parent, name, "mkdirat", || rustix::fs::mkdirat(parent, name, mode))?.1,
+        _ => root.make(parent, name, "mkdirat", || rustix::fs::mkdirat(parent.fd(), name, mode))?.1,
     };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(parent, name, flags, Mode::empty())
+    let fd = rustix::fs::openat(parent.fd(), name, flags, Mode::empty())
         .map_err(|e| Error::call("openat", shown(&entry.path), e))?;
     if before == Before::Whiteout {
         whiteout::make_opaque(fd.as_fd(), name)?;
@@ -60,19 +66,19 @@ pub(crate) fn directory(
 /// Makes a symbolic link. Where it points is nobody's business until a container follows it.
 pub(crate) fn symlink(
     root: &mut Root,
-    parent: BorrowedFd<'_>,
+    parent: &Directory,
     name: &[u8],
     entry: &Entry,
     target: &[u8],
 ) -> Result<()> {
-    root.make(parent, name, "symlinkat", || rustix::fs::symlinkat(target, parent, name))?;
-    attributes::set_at(parent, name, entry, true)
+    root.make(parent, name, "symlinkat", || rustix::fs::symlinkat(target, parent.fd(), name))?;
+    attributes::set_at(parent.fd(), name, entry, true)
 }
 
 /// Gives what the same layer has at `target` another name.
 pub(crate) fn hard_link(
     root: &mut Root,
-    parent: BorrowedFd<'_>,
+    parent: &Directory,
     name: &[u8],
     target: &[u8],
 ) -> Result<()> {
@@ -87,14 +93,14 @@ pub(crate) fn hard_link(
     if is_directory(&old) || whiteout::is_whiteout(&old) {
         return Err(missing());
     }
-    if let Some(found) = stat(parent, name)?
+    if let Some(found) = stat(parent.fd(), name)?
         && (found.st_dev, found.st_ino) == (old.st_dev, old.st_ino)
     {
         // A link to itself, or one more to the same: to make room for it would remove it.
         return Ok(());
     }
     root.make(parent, name, "linkat", || {
-        rustix::fs::linkat(&directory, file, parent, name, AtFlags::empty())
+        rustix::fs::linkat(&directory, file, parent.fd(), name, AtFlags::empty())
     })?;
     Ok(())
 }
@@ -102,7 +108,7 @@ pub(crate) fn hard_link(
 /// Makes a device or a FIFO.
 pub(crate) fn special(
     root: &mut Root,
-    parent: BorrowedFd<'_>,
+    parent: &Directory,
     name: &[u8],
     entry: &Entry,
     (kind, device): (FileType, Dev),
@@ -114,6 +120,8 @@ pub(crate) fn special(
         )));
     }
     let mode = Mode::from_raw_mode(0o600);
-    root.make(parent, name, "mknodat", || rustix::fs::mknodat(parent, name, kind, mode, device))?;
-    attributes::set_at(parent, name, entry, false)
+    root.make(parent, name, "mknodat", || {
+        rustix::fs::mknodat(parent.fd(), name, kind, mode, device)
+    })?;
+    attributes::set_at(parent.fd(), name, entry, false)
 }

@@ -6,16 +6,42 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::kept::Kept;
 use super::name::split;
 use super::whiteout;
 use crate::error::{Error, Result, shown};
-use crate::remove_tree::remove_tree;
+use crate::recipe::PATH;
 
 /// An open layer root. Nothing in it is reached but through [`Root::directory`].
 pub(crate) struct Root {
     fd: OwnedFd,
-    /// The directory used last: most entries follow others of the same directory.
-    last: Option<(Vec<u8>, Arc<OwnedFd>)>,
+    /// The directory used last, by the path that led to it: most entries follow others of the same directory.
+    last: Option<(Vec<u8>, Arc<Directory>)>,
+    kept: Kept,
+}
+
+/// An open directory of the layer, and where it is: a path from the root with no symbolic link on the way.
+pub(crate) struct Directory {
+    fd: OwnedFd,
+    path: Vec<u8>,
+}
+
+impl Directory {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Where in the layer `name` of this directory is.
+    pub(crate) fn path_of(&self, name: &[u8]) -> Result<Vec<u8>> {
+        let path = match self.path.is_empty() {
+            true => name.to_vec(),
+            false => [&self.path, &b"/"[..], name].concat(),
+        };
+        match path.len() <= PATH {
+            true => Ok(path),
+            false => Err(Error::malformed(format!("the path {} is too long", shown(&path)))),
+        }
+    }
 }
 
 /// What stood where something new was to be made.
@@ -29,8 +55,19 @@ pub(crate) enum Before {
 }
 
 impl Root {
-    pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self { fd, last: None }
+    /// Takes the layer's empty root, and the directory that is to have the contents of what the layer replaces.
+    pub(crate) fn new(fd: OwnedFd, layer: OwnedFd) -> Self {
+        Self { fd, last: None, kept: Kept::new(layer) }
+    }
+
+    /// Says that a file's contents come next in the stream; see [`Kept`].
+    pub(crate) fn count_contents(&mut self) {
+        self.kept.count_contents();
+    }
+
+    /// Writes down what was kept.
+    pub(crate) fn finish(&self) -> Result<()> {
+        self.kept.finish()
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
@@ -38,15 +75,15 @@ impl Root {
     }
 
     /// The directory at `path`, made with all above it when it is missing.
-    pub(crate) fn directory(&mut self, path: &[u8]) -> Result<Arc<OwnedFd>> {
-        if let Some((known, fd)) = &self.last
+    pub(crate) fn directory(&mut self, path: &[u8]) -> Result<Arc<Directory>> {
+        if let Some((known, directory)) = &self.last
             && known == path
         {
-            return Ok(Arc::clone(fd));
+            return Ok(Arc::clone(directory));
         }
-        let fd = Arc::new(self.open_or_make(path)?);
-        self.last = Some((path.to_vec(), Arc::clone(&fd)));
-        Ok(fd)
+        let directory = Arc::new(self.open_or_make(path)?);
+        self.last = Some((path.to_vec(), Arc::clone(&directory)));
+        Ok(directory)
     }
 
     /// The directory at `path` when it is there, for what is only looked up.
@@ -69,7 +106,7 @@ impl Root {
     /// Makes something at `name` in `parent`, in the place of whatever this layer put there before.
     pub(crate) fn make<T>(
         &mut self,
-        parent: BorrowedFd<'_>,
+        parent: &Directory,
         name: &[u8],
         call: &str,
         mut make: impl FnMut() -> rustix::io::Result<T>,
@@ -85,19 +122,29 @@ impl Root {
         Ok((made.map_err(|e| Error::call(call, shown(name), e))?, before))
     }
 
-    fn clear(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<Before> {
+    fn clear(&mut self, parent: &Directory, name: &[u8]) -> Result<Before> {
         // The directory used last may be the one that goes, or be reached through it.
         self.last = None;
-        let before = match stat(parent, name)? {
-            None => Before::Nothing,
-            Some(stat) if whiteout::is_whiteout(&stat) => Before::Whiteout,
-            Some(_) => Before::Entry,
-        };
-        remove_tree(parent, name).map_err(|e| Error::call("unlinkat", shown(name), e))?;
-        Ok(before)
+        let Some(found) = stat(parent.fd(), name)? else { return Ok(Before::Nothing) };
+        if whiteout::is_whiteout(&found) {
+            rustix::fs::unlinkat(parent.fd(), name, AtFlags::empty())
+                .map_err(|e| Error::call("unlinkat", shown(name), e))?;
+            return Ok(Before::Whiteout);
+        }
+        self.kept.take(parent, name, &found)?;
+        Ok(Before::Entry)
     }
 
     fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        self.open_with(path, flags, ResolveFlags::IN_ROOT)
+    }
+
+    fn open_with(
+        &self,
+        path: &[u8],
+        flags: OFlags,
+        resolve: ResolveFlags,
+    ) -> rustix::io::Result<OwnedFd> {
         let path = if path.is_empty() { b"." } else { path };
         // With EAGAIN the kernel says that something was renamed meanwhile, anywhere, and that trying again helps.
         const TRIES: usize = 128;
@@ -107,7 +154,7 @@ impl Root {
                 path,
                 flags | OFlags::DIRECTORY | OFlags::CLOEXEC,
                 Mode::empty(),
-                ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV,
+                resolve | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV,
             );
             match opened {
                 Err(Errno::AGAIN | Errno::INTR) => {}
@@ -117,14 +164,29 @@ impl Root {
         Err(Errno::AGAIN)
     }
 
+    /// Opens a directory by its path alone, and finds out where it really is.
+    fn locate(&self, path: &[u8]) -> rustix::io::Result<Directory> {
+        let straight = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
+        match self.open_with(path, OFlags::PATH, straight) {
+            Ok(fd) => return Ok(Directory { fd, path: path.to_vec() }),
+            Err(Errno::LOOP) => {}
+            Err(errno) => return Err(errno),
+        }
+        let fd = self.open(path, OFlags::PATH)?;
+        let (root, real) = (real_path(self.fd())?, real_path(fd.as_fd())?);
+        let below = real.strip_prefix(&root[..]).ok_or(Errno::XDEV)?;
+        let path = below.strip_prefix(b"/").unwrap_or(below).to_vec();
+        Ok(Directory { fd, path })
+    }
+
     /// Walks up to the nearest directory that is there, then makes those below it: in a loop, as a path may have
     /// two thousand components.
-    fn open_or_make(&mut self, path: &[u8]) -> Result<OwnedFd> {
+    fn open_or_make(&mut self, path: &[u8]) -> Result<Directory> {
         let mut missing = Vec::new();
         let mut rest = path;
-        let mut fd = loop {
-            match (self.open(rest, OFlags::PATH), split(rest)) {
-                (Ok(fd), _) => break fd,
+        let mut directory = loop {
+            match (self.locate(rest), split(rest)) {
+                (Ok(directory), _) => break directory,
                 (Err(Errno::NOENT | Errno::NOTDIR), Some((parent, name))) => {
                     missing.push(name);
                     rest = parent;
@@ -133,12 +195,13 @@ impl Root {
             }
         };
         while let Some(name) = missing.pop() {
-            fd = self.make_directory(fd.as_fd(), name)?;
+            directory = self.make_directory(&directory, name)?;
         }
-        Ok(fd)
+        Ok(directory)
     }
 
-    fn make_directory(&mut self, parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
+    fn make_directory(&mut self, above: &Directory, name: &[u8]) -> Result<Directory> {
+        let parent = above.fd();
         let call = |call: &str, errno| Error::call(call, shown(name), errno);
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut before = Before::Nothing;
@@ -147,7 +210,7 @@ impl Root {
                 // A file, or a link to nowhere: a path can't go on below it.
                 return Err(no_directory(name, Errno::NOTDIR));
             }
-            before = self.clear(parent, name)?;
+            before = self.clear(above, name)?;
         }
         rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))
             .map_err(|e| call("mkdirat", e))?;
@@ -160,8 +223,15 @@ impl Root {
         if before == Before::Whiteout {
             whiteout::make_opaque(fd.as_fd(), name)?;
         }
-        Ok(fd)
+        Ok(Directory { fd, path: above.path_of(name)? })
     }
+}
+
+/// Where an open directory is, by the kernel's word.
+fn real_path(fd: BorrowedFd<'_>) -> rustix::io::Result<Vec<u8>> {
+    use std::os::fd::AsRawFd;
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    rustix::fs::readlink(link, Vec::new()).map(std::ffi::CString::into_bytes)
 }
 
 /// What is at `name` in `parent`, links not followed.

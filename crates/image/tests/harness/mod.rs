@@ -291,5 +291,5 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub fn zstd(bytes: &[u8]) -> Vec<u8> {
-    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+    zstd::stream::encode_all(bytes, 1).unwrap()
 }
