@@ -41,6 +41,8 @@ pub enum ErrorKind {
     Referenced,
     /// The store stayed locked by others for longer than a removal or a start should wait.
     Busy,
+    /// A registry, or the way to it, failed; the remote's own error is the source.
+    Remote,
     /// The store's own files are damaged.
     Corrupt,
     /// A system call failed.
@@ -90,6 +92,20 @@ impl Error {
             _ => Self::new(ErrorKind::Io, format!("reading {what} failed")),
         }
         .because(error)
+    }
+
+    /// Whether the disk is full, or the user's part of it.
+    pub(crate) fn is_no_space(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>()
+                && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// Says of what the failing thing was a part.

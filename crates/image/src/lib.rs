@@ -1,8 +1,10 @@
-//! Container images: references, a content store, unpacking, and archives that are loaded into it.
+//! Container images: references, a content store, unpacking; archives that are loaded into it, and images that are
+//! pulled from a [`Remote`].
 //!
 //! A [`Store`] is a directory. In it an image is a configuration (whose digest is the image's id) and layers, each
 //! unpacked once, under the digest of its uncompressed tar stream, as a directory that overlayfs mounts as a lower
-//! one. Names point to ids. Everything that comes in is taken for hostile: see [`Store::load`].
+//! one. Names point to ids. Everything that comes in is taken for hostile: see [`Store::load`] and
+//! [`Store::pull`].
 //!
 //! ```no_run
 //! # fn main() -> Result<(), sandbar_image::Error> {
@@ -35,6 +37,9 @@ mod error;
 mod image;
 mod limits;
 mod load;
+mod manifest;
+mod platform;
+mod pull;
 mod recipe;
 mod reference;
 mod remove_tree;
@@ -50,6 +55,8 @@ pub use image::{Image, Summary};
 pub use limits::Limits;
 pub use load::Loaded;
 pub use oci_spec::image::{Config, ImageConfiguration};
+pub use platform::Platform;
+pub use pull::{Cause, ManifestName, Progress, Remote, RemoteBlob, RemoteManifest};
 pub use recipe::LayerStream;
 pub use reference::{Home, Reference};
 pub use store::{Removal, Removed, Store};

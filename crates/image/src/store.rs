@@ -10,6 +10,7 @@
 //! images/<hex>             a record for each image: its layers and size; written last, so it says "whole"
 //! manifests/<hex>          the id of the image that a manifest of that digest describes
 //! references/<hex>         a name and its image's id, under the digest of the name
+//! partial/<hex>            what has come of a layer's blob, locked while more comes; a later pull goes on from there
 //! tmp/<unique>/            work of a living process, which holds a lock on it
 //! ```
 //!
@@ -36,5 +37,5 @@ pub use remove::{Removal, Removed};
 pub(crate) use commit::{NewImage, NewLayer, Staged};
 pub(crate) use lock::Lock;
 pub(crate) use record::encode;
-pub(crate) use stage::{EndMark, check};
+pub(crate) use stage::{EndMark, StagedLayer, check, check_compression};
 pub(crate) use staging::Staging;

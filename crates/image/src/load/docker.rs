@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::archive::{Archive, normal};
-use super::oci::{diff_ids, read_config};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
+use crate::manifest::{diff_ids, read_config};
 use crate::reference::{Home, Reference};
 use crate::store::{NewImage, NewLayer, check};
 

@@ -1,25 +1,20 @@
 //! The OCI layout: `index.json` leads to manifests, and they to configurations and layers, all by digest
 //! ([image layout](https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md)).
 
-use oci_spec::image::{
-    ANNOTATION_REF_NAME, Arch, Descriptor, ImageConfiguration, ImageIndex, ImageManifest,
-    MediaType, Os,
-};
-use serde_json::{Map, Value};
+use oci_spec::image::{ANNOTATION_REF_NAME, Arch, Descriptor, ImageManifest, MediaType, Os};
+use serde_json::Value;
 
 use super::archive::{Archive, blob};
-use crate::compression::Compression;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DOCUMENT;
+use crate::manifest::{
+    DOCKER_LIST, DOCKER_MANIFEST, check_size, compression, diff_ids, digest, document,
+    is_image_config, json, read_config, read_index,
+};
 use crate::reference::{Home, Reference};
 use crate::store::{NewImage, NewLayer, check};
 
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
-const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// The full name, where containerd and BuildKit write it.
 const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// How deep an index may be within others.
@@ -99,8 +94,7 @@ fn read_manifest(
 ) -> Result<Option<NewImage>> {
     document(name, &bytes, Some(media_type), "manifests")?;
     let manifest: ImageManifest = json(name, &bytes)?;
-    let of = manifest.config().media_type();
-    if *of != MediaType::ImageConfig && of.as_ref() != DOCKER_CONFIG {
+    if !is_image_config(manifest.config().media_type()) {
         // An artifact that is no image: a signature, an attestation, a chart.
         return Ok(None);
     }
@@ -128,29 +122,6 @@ fn read_manifest(
     Ok(Some(NewImage { config, manifest: Some(bytes), layers, references: Vec::new() }))
 }
 
-fn read_index(name: &str, bytes: &[u8], media_type: Option<&MediaType>) -> Result<ImageIndex> {
-    document(name, bytes, media_type, "layers")?;
-    json(name, bytes)
-}
-
-/// Refuses what could be read as another kind of document than the one it is taken for.
-fn document(name: &str, bytes: &[u8], expected: Option<&MediaType>, foreign: &str) -> Result<()> {
-    let fields: Map<String, Value> = json(name, bytes)?;
-    let foreign = [foreign, "fsLayers", "history"];
-    if foreign.iter().any(|key| fields.contains_key(*key))
-        || fields.contains_key("manifests") && fields.contains_key("config")
-    {
-        return Err(Error::malformed(format!("{name} is both a manifest and an index")));
-    }
-    let said = fields.get("mediaType").and_then(Value::as_str);
-    match (said, expected) {
-        (Some(said), Some(expected)) if said != expected.as_ref() => Err(Error::malformed(
-            format!("{name} says it is {said}, and what led to it says {}", expected.as_ref()),
-        )),
-        _ => Ok(()),
-    }
-}
-
 /// Reads a blob of at most 4 MiB, and checks its size and digest.
 fn verified(archive: &Archive, descriptor: &Descriptor) -> Result<(String, Vec<u8>)> {
     let digest = digest(descriptor)?;
@@ -165,37 +136,6 @@ fn verified(archive: &Archive, descriptor: &Descriptor) -> Result<(String, Vec<u
     Ok((name, bytes))
 }
 
-fn check_size(name: &str, descriptor: &Descriptor, size: u64) -> Result<()> {
-    match descriptor.size() {
-        promised if promised == size => Ok(()),
-        promised => Err(Error::new(
-            ErrorKind::Mismatch,
-            format!("{name} should have {promised} bytes, and has {size}"),
-        )),
-    }
-}
-
-fn digest(descriptor: &Descriptor) -> Result<Digest> {
-    descriptor.digest().to_string().parse()
-}
-
-fn compression(media_type: &MediaType) -> Result<Compression> {
-    use MediaType as M;
-    match media_type {
-        M::ImageLayer | M::ImageLayerNonDistributable => Ok(Compression::Plain),
-        M::ImageLayerGzip | M::ImageLayerNonDistributableGzip => Ok(Compression::Gzip),
-        M::ImageLayerZstd | M::ImageLayerNonDistributableZstd => Ok(Compression::Zstd),
-        other => match other.as_ref() {
-            DOCKER_LAYER => Ok(Compression::Plain),
-            DOCKER_LAYER_GZIP => Ok(Compression::Gzip),
-            other => Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("layers of the type {other} are not supported"),
-            )),
-        },
-    }
-}
-
 /// Whether a descriptor may be for this machine. One that names no platform may.
 fn fits(descriptor: &Descriptor) -> bool {
     descriptor.platform().as_ref().is_none_or(|platform| {
@@ -206,26 +146,4 @@ fn fits(descriptor: &Descriptor) -> bool {
 fn no_platform(name: &str) -> Error {
     let message = format!("{name} has no image for linux/{}", Arch::default());
     Error::new(ErrorKind::Unsupported, message)
-}
-
-/// Reads a configuration and refuses one for another operating system.
-pub(super) fn read_config(bytes: &[u8]) -> Result<ImageConfiguration> {
-    let config: ImageConfiguration = json("the image's configuration", bytes)?;
-    match config.os() {
-        Os::Linux => Ok(config),
-        other => Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("an image for {other} can't run on Linux"),
-        )),
-    }
-}
-
-/// The digests of the uncompressed layers, bottom first.
-pub(super) fn diff_ids(config: &ImageConfiguration) -> Result<Vec<Digest>> {
-    config.rootfs().diff_ids().iter().map(|diff_id| diff_id.parse()).collect()
-}
-
-fn json<T: serde::de::DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
-        .map_err(|e| Error::malformed(format!("{name} is not what it should be")).because(e))
 }

@@ -104,11 +104,7 @@ impl Store {
             self.write_whole(staging, &self.images, &id.0.hex(), &record)?;
         }
         if let Some(manifest) = &image.manifest {
-            let digest = Digest::of(manifest);
-            self.write_blob(staging, digest, manifest)?;
-            if self.read_whole(&self.manifests, &digest.hex())?.is_none() {
-                self.write_whole(staging, &self.manifests, &digest.hex(), &encode(&id)?)?;
-            }
+            self.describe(staging, manifest, &id)?;
         }
         for reference in &image.references {
             self.point(staging, reference, &id)?;
@@ -116,7 +112,18 @@ impl Store {
         Ok(id)
     }
 
-    pub(crate) fn write_blob(&self, staging: &Staging, digest: Digest, bytes: &[u8]) -> Result<()> {
+    /// Keeps a manifest, or an index, as one that leads to an image. The caller holds the shared lock.
+    pub(crate) fn describe(&self, staging: &Staging, manifest: &[u8], id: &ImageId) -> Result<()> {
+        let digest = Digest::of(manifest);
+        self.write_blob(staging, digest, manifest)?;
+        let pointer = encode(id)?;
+        match self.read_whole(&self.manifests, &digest.hex())? {
+            Some(known) if known == pointer => Ok(()),
+            _ => self.write_whole(staging, &self.manifests, &digest.hex(), &pointer),
+        }
+    }
+
+    fn write_blob(&self, staging: &Staging, digest: Digest, bytes: &[u8]) -> Result<()> {
         let name = digest.hex();
         match self.read_whole(&self.blobs, &name)? {
             Some(known) if known == bytes => Ok(()),

@@ -129,7 +129,7 @@ impl Store {
     }
 
     /// The names in one of the store's directories.
-    pub(super) fn names(&self, directory: &std::os::fd::OwnedFd) -> Result<Vec<String>> {
+    pub(crate) fn names(&self, directory: &std::os::fd::OwnedFd) -> Result<Vec<String>> {
         let failed = |e| Error::call("getdents64", self.path.display(), e);
         let mut names = Vec::new();
         for entry in Dir::read_from(directory).map_err(failed)? {

@@ -96,8 +96,14 @@ impl Store {
         Ok(Some(fd))
     }
 
+    /// As [`Store::hold_layer`], of a layer that is there with all that is kept of one now.
+    pub(crate) fn hold_whole_layer(&self, layer: &Digest) -> Result<Option<OwnedFd>> {
+        let Some(held) = self.hold_layer(layer)? else { return Ok(None) };
+        Ok(self.has_layer(layer)?.then_some(held))
+    }
+
     /// Renames an unpacked layer to where it belongs. The caller holds the store's shared lock, and syncs `layers`.
-    pub(super) fn place_layer(&self, staging: &Staging, layer: &StagedLayer) -> Result<()> {
+    pub(crate) fn place_layer(&self, staging: &Staging, layer: &StagedLayer) -> Result<()> {
         let hex = layer.diff_id.hex();
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(staging.fd(), &layer.directory, &self.layers, &hex, flags) {

@@ -28,7 +28,7 @@ impl Store {
     }
 
     /// Keeps everybody out who adds or is about to use something.
-    pub(super) fn lock_exclusive(&self) -> Result<Lock> {
+    pub(crate) fn lock_exclusive(&self) -> Result<Lock> {
         self.lock(FlockOperation::NonBlockingLockExclusive)
     }
 

@@ -17,12 +17,13 @@ use crate::limits::Limits;
 pub struct Store {
     pub(super) path: PathBuf,
     pub(super) root: OwnedFd,
-    pub(super) blobs: OwnedFd,
-    pub(super) layers: OwnedFd,
+    pub(crate) blobs: OwnedFd,
+    pub(crate) layers: OwnedFd,
     pub(super) images: OwnedFd,
     pub(super) manifests: OwnedFd,
     pub(super) references: OwnedFd,
     pub(super) tmp: OwnedFd,
+    pub(crate) partial: OwnedFd,
     pub(crate) limits: Limits,
 }
 
@@ -61,9 +62,9 @@ impl Store {
         };
         let (layers, images) = (directory("layers")?, directory("images")?);
         let (manifests, references) = (directory("manifests")?, directory("references")?);
-        let tmp = directory("tmp")?;
+        let (tmp, partial) = (directory("tmp")?, directory("partial")?);
         staging::sweep(&tmp)?;
-        Ok(Self { path, root, blobs, layers, images, manifests, references, tmp, limits })
+        Ok(Self { path, root, blobs, layers, images, manifests, references, tmp, partial, limits })
     }
 
     /// Where the store is, as an absolute path.
@@ -93,7 +94,7 @@ impl Store {
     }
 
     /// Reads the file `name` of `directory`; `None` if there is none.
-    pub(super) fn read_whole(&self, directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn read_whole(&self, directory: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let fd = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
             Ok(fd) => fd,

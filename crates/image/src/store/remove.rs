@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// Moves to `trash` what no record needs. The caller holds the exclusive lock, so that nothing is half added.
-    fn collect(&self, trash: &Staging) -> Result<()> {
+    pub(crate) fn collect(&self, trash: &Staging) -> Result<()> {
         let (mut layers, mut blobs) = (BTreeSet::new(), BTreeSet::new());
         for id in self.ids()? {
             blobs.insert(id.0);

@@ -1,0 +1,251 @@
+//! From a name to all that a pull needs to know: one image's manifest, its configuration, and its layers' blobs.
+
+use std::io::Read;
+
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
+use serde_json::{Map, Value};
+
+use super::{ManifestName, Remote};
+use crate::compression::Compression;
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::DOCUMENT;
+use crate::manifest::{
+    DOCKER_LIST, DOCKER_MANIFEST, check_size, compression, diff_ids, digest, document,
+    is_image_config, json, read_config, read_index,
+};
+use crate::platform::Platform;
+use crate::store::{Store, check};
+
+/// How deep an index may be within others.
+const DEPTH: usize = 4;
+
+/// What was found.
+pub(super) struct Plan {
+    pub(super) manifest: Vec<u8>,
+    /// The indexes that led to it.
+    pub(super) indexes: Vec<Vec<u8>>,
+    pub(super) config: Vec<u8>,
+    /// Bottom layer first.
+    pub(super) blobs: Vec<Blob>,
+}
+
+/// A layer as the registry has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Blob {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) compression: Compression,
+    /// The digest of the uncompressed stream.
+    pub(super) diff_id: Digest,
+}
+
+pub(super) struct Planner<'a> {
+    pub(super) store: &'a Store,
+    pub(super) remote: &'a dyn Remote,
+    /// `None`: for this machine.
+    pub(super) platform: Option<&'a Platform>,
+}
+
+impl Planner<'_> {
+    pub(super) fn plan(&self, name: &ManifestName) -> Result<Plan> {
+        let mut indexes = Vec::new();
+        let (mut bytes, mut media_type) = self.named(name)?;
+        let mut what = format!("manifest {name}");
+        while is_index(&media_type) {
+            if indexes.len() == DEPTH {
+                return Err(Error::malformed(format!("{what} is an index too deep within others")));
+            }
+            let index = read_index(&what, &bytes, Some(&media_type))?;
+            indexes.push(bytes);
+            let descriptor = self.choose(&what, &index)?;
+            what = format!("manifest {}", descriptor.digest());
+            media_type = descriptor.media_type().clone();
+            bytes = self.described(&what, descriptor)?;
+        }
+        let (config, blobs) = self.image(&what, &bytes, &media_type)?;
+        Ok(Plan { manifest: bytes, indexes, config, blobs })
+    }
+
+    /// The manifest or index that was asked for. One that is pinned and here already is not asked for again.
+    fn named(&self, name: &ManifestName) -> Result<(Vec<u8>, MediaType)> {
+        let what = format!("manifest {name}");
+        if let ManifestName::Digest(digest) = name
+            && let Some(bytes) = self.known(digest)?
+        {
+            let media_type = own_type(&what, &bytes)?;
+            return Ok((bytes, media_type));
+        }
+        let (bytes, media_type) = self.ask(name)?;
+        if let ManifestName::Digest(digest) = name {
+            check(&what, Some(*digest), Digest::of(&bytes))?;
+        }
+        match media_type {
+            Some(media_type) => Ok((bytes, media_type)),
+            None => own_type(&what, &bytes).map(|media_type| (bytes, media_type)),
+        }
+    }
+
+    /// The document that a descriptor of an index leads to.
+    fn described(&self, what: &str, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        let digest = digest(descriptor)?;
+        let bytes = match self.known(&digest)? {
+            Some(bytes) => bytes,
+            None => {
+                let (bytes, media_type) = self.ask(&ManifestName::Digest(digest))?;
+                match media_type {
+                    Some(given) if given != *descriptor.media_type() => {
+                        return Err(Error::malformed(format!(
+                            "the registry says that {what} is {given}, and what led to it says {}",
+                            descriptor.media_type()
+                        )));
+                    }
+                    _ => bytes,
+                }
+            }
+        };
+        check_size(what, descriptor, bytes.len() as u64)?;
+        check(what, Some(digest), Digest::of(&bytes))?;
+        Ok(bytes)
+    }
+
+    /// Asks the remote for a manifest; gives its type if the remote says one that means something.
+    fn ask(&self, name: &ManifestName) -> Result<(Vec<u8>, Option<MediaType>)> {
+        let got = self.remote.manifest(name).map_err(|cause| {
+            let message = format!("the registry did not give manifest {name}");
+            Error::new(ErrorKind::Remote, message).because(cause)
+        })?;
+        if got.bytes.len() as u64 > DOCUMENT {
+            let message = format!("manifest {name} has more than {DOCUMENT} bytes");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let said = got.media_type.split(';').next().unwrap_or_default().trim().to_owned();
+        let vague = matches!(&*said, "" | "application/json" | "application/octet-stream")
+            || said.starts_with("text/plain");
+        Ok((got.bytes, (!vague).then(|| MediaType::from(&*said))))
+    }
+
+    /// A document that the store has already.
+    fn known(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
+        let known = self.store.read_whole(&self.store.blobs, &digest.hex())?;
+        Ok(known.filter(|bytes| Digest::of(bytes) == *digest))
+    }
+
+    /// The image of an index that fits best; of equals the first.
+    fn choose<'i>(&self, what: &str, index: &'i ImageIndex) -> Result<&'i Descriptor> {
+        let host = Platform::host();
+        let wanted = self.platform.unwrap_or(&host);
+        let fit = |descriptor: &Descriptor| match descriptor.platform() {
+            Some(platform) => wanted.fit(&Platform::of(platform)),
+            // It may be for any machine: only if nothing says it is for this one.
+            None if is_known(descriptor.media_type()) => Some(u32::MAX),
+            None => None,
+        };
+        let fitting = index.manifests().iter().filter_map(|one| fit(one).map(|fit| (fit, one)));
+        fitting.min_by_key(|(fit, _)| *fit).map(|(_, one)| one).ok_or_else(|| {
+            let all = index.manifests().iter().filter_map(|one| one.platform().as_ref());
+            let mut all: Vec<_> = all.map(|platform| Platform::of(platform).to_string()).collect();
+            // What builders attach to an image says this of itself.
+            all.retain(|platform| platform != "unknown/unknown");
+            all.dedup();
+            let message = format!("{what} has no image for {wanted}; it has {}", all.join(", "));
+            Error::new(ErrorKind::Unsupported, message)
+        })
+    }
+
+    /// An image's configuration and blobs.
+    fn image(
+        &self,
+        what: &str,
+        bytes: &[u8],
+        media_type: &MediaType,
+    ) -> Result<(Vec<u8>, Vec<Blob>)> {
+        if !is_known(media_type) {
+            let message = format!(
+                "{what} is of the type {media_type}, which is not supported: needed is an image in \
+                 OCI's format or in Docker's schema 2"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        document(what, bytes, Some(media_type), "manifests")?;
+        let manifest: ImageManifest = json(what, bytes)?;
+        let of = manifest.config().media_type();
+        if !is_image_config(of) {
+            let message = format!("{what} is no image that can run, but an artifact of type {of}");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let config = self.config(manifest.config())?;
+        let parsed = read_config(&config)?;
+        let is = Platform::of_config(&parsed);
+        if let Some(wanted) = self.platform
+            && !wanted.has_machine_of(&is)
+        {
+            let message = format!("{what} is an image for {is}, and not for {wanted}");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let diff_ids = diff_ids(&parsed)?;
+        if diff_ids.len() != manifest.layers().len() {
+            return Err(Error::malformed(format!(
+                "{what} lists {} layers, and its configuration {}",
+                manifest.layers().len(),
+                diff_ids.len()
+            )));
+        }
+        let blobs = manifest.layers().iter().zip(diff_ids).map(|(descriptor, diff_id)| {
+            Ok(Blob {
+                digest: digest(descriptor)?,
+                size: descriptor.size(),
+                compression: compression(descriptor.media_type())?,
+                diff_id,
+            })
+        });
+        Ok((config, blobs.collect::<Result<_>>()?))
+    }
+
+    fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        let (digest, size) = (digest(descriptor)?, descriptor.size());
+        let what = format!("configuration {digest}");
+        if size > DOCUMENT {
+            let message = format!("{what} has {size} bytes; {DOCUMENT} are allowed");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
+        let bytes = match self.known(&digest)? {
+            Some(bytes) => bytes,
+            None => {
+                let failed = |cause| {
+                    let message = format!("the registry did not give {what}");
+                    Error::new(ErrorKind::Remote, message).because(cause)
+                };
+                let blob = self.remote.blob(&digest, size, 0).map_err(failed)?;
+                let mut bytes = Vec::new();
+                let read = blob.reader.take(size + 1).read_to_end(&mut bytes);
+                read.map_err(|e| failed(e.into()))?;
+                bytes
+            }
+        };
+        check_size(&what, descriptor, bytes.len() as u64)?;
+        check(&what, Some(digest), Digest::of(&bytes))?;
+        Ok(bytes)
+    }
+}
+
+fn is_index(media_type: &MediaType) -> bool {
+    *media_type == MediaType::ImageIndex || media_type.as_ref() == DOCKER_LIST
+}
+
+/// Whether a document of this type can be, or lead to, an image.
+fn is_known(media_type: &MediaType) -> bool {
+    *media_type == MediaType::ImageManifest
+        || media_type.as_ref() == DOCKER_MANIFEST
+        || is_index(media_type)
+}
+
+/// The type that a document says it has, or shows by what is in it.
+fn own_type(what: &str, bytes: &[u8]) -> Result<MediaType> {
+    let fields: Map<String, Value> = json(what, bytes)?;
+    Ok(match fields.get("mediaType").and_then(Value::as_str) {
+        Some(said) => MediaType::from(said),
+        None if fields.contains_key("manifests") => MediaType::ImageIndex,
+        None => MediaType::ImageManifest,
+    })
+}
