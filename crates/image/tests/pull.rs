@@ -326,3 +326,36 @@ fn a_bomb_is_stopped() {
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{}", chain(&error));
     assert_eq!(place.contents(), before);
 }
+
+/// A store on a disk of three megabytes, in a mount namespace of its own: the test starts itself again there.
+#[test]
+fn a_full_disk_is_left_as_it_was() {
+    const INSIDE: &str = "SANDBAR_TEST_FULL_DISK";
+    if !is_root() {
+        return;
+    }
+    let Some(disk) = std::env::var_os(INSIDE) else {
+        let disk = tempfile::tempdir().unwrap();
+        let script = r#"mount -t tmpfs -o size=3m tmpfs "$SANDBAR_TEST_FULL_DISK" && TMPDIR="$SANDBAR_TEST_FULL_DISK" "$0" --exact a_full_disk_is_left_as_it_was --nocapture"#;
+        let status = std::process::Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", script])
+            .arg(std::env::current_exe().unwrap())
+            .env(INSIDE, disk.path())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    };
+    let place = Place::new();
+    assert!(place.path("store").starts_with(disk));
+    let layers: Vec<_> = (10..16).map(large).collect();
+    let packed: Vec<_> = layers.iter().map(|layer| (GZIP, gzip(layer))).collect();
+    let mut oci = Oci::default();
+    let image = oci.image(&layers, &packed);
+    let remote = Memory::new(oci, &image);
+    let before = place.contents();
+    let error = pull(&place, &remote).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(chain(&error).contains("No space left"), "{}", chain(&error));
+    assert_eq!(place.contents(), before);
+}
