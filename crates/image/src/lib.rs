@@ -59,4 +59,4 @@ pub use platform::Platform;
 pub use pull::{Cause, ManifestName, Progress, Remote, RemoteBlob, RemoteManifest};
 pub use recipe::LayerStream;
 pub use reference::{Home, Reference};
-pub use store::{Removal, Removed, Store};
+pub use store::{Damage, ImageUsage, Part, Pruned, Removal, Removed, Store, Usage};

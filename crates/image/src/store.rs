@@ -19,20 +19,26 @@
 //! lock while it finds out what nobody needs and moves it away. So nothing goes that is being added or, by the
 //! shared lock in an [`Image`](crate::Image), being put to use.
 
+mod check;
 mod commit;
 mod find;
 mod layers;
 mod list;
 mod lock;
 mod open;
+mod prune;
 mod record;
 mod references;
 mod remove;
 mod stage;
 mod staging;
+mod usage;
 
+pub use check::{Damage, Part};
 pub use open::Store;
+pub use prune::Pruned;
 pub use remove::{Removal, Removed};
+pub use usage::{ImageUsage, Usage};
 
 pub(crate) use commit::{NewImage, NewLayer, Staged};
 pub(crate) use lock::Lock;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -74,10 +75,13 @@ impl Store {
             let modified = file.metadata().and_then(|metadata| metadata.modified());
             modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > AGE))
         })
+        .map(drop)
     }
 
-    /// Removes those of the files in `partial` that nobody works on and that `which` says.
-    pub(crate) fn remove_partials(&self, which: impl Fn(&File) -> bool) -> Result<()> {
+    /// Removes those of the files in `partial` that nobody works on and that `which` says; gives how many bytes
+    /// of the disk they had.
+    pub(crate) fn remove_partials(&self, which: impl Fn(&File) -> bool) -> Result<u64> {
+        let mut freed = 0_u64;
         for name in self.names(&self.partial)? {
             let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let Ok(fd) = rustix::fs::openat(&self.partial, &name, flags, Mode::empty()) else {
@@ -87,12 +91,14 @@ impl Store {
             if which(&file)
                 && rustix::fs::flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive).is_ok()
             {
+                let blocks = file.metadata().map_or(0, |metadata| metadata.blocks());
                 match rustix::fs::unlinkat(&self.partial, &name, AtFlags::empty()) {
-                    Ok(()) | Err(Errno::NOENT) => {}
+                    Ok(()) => freed = freed.saturating_add(blocks.saturating_mul(512)),
+                    Err(Errno::NOENT) => {}
                     Err(e) => return Err(Error::call("unlinkat", format!("partial/{name}"), e)),
                 }
             }
         }
-        Ok(())
+        Ok(freed)
     }
 }

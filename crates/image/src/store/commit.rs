@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 
-use super::record::{Record, encode};
+use oci_spec::image::ImageConfiguration;
+
+use super::record::{Record, decode, encode};
 use super::stage::StagedLayer;
 use super::{Staging, Store};
 use crate::compression::Compression;
@@ -100,7 +102,10 @@ impl Store {
             for layer in &layers {
                 size = size.saturating_add(self.layer_sizes(layer)?.map_or(0, |sizes| sizes.files));
             }
-            let record = encode(&Record { layers, size })?;
+            let config: ImageConfiguration =
+                decode(&image.config, || format!("the configuration of image {id}"))?;
+            let created = Some(config.created().clone().unwrap_or_default());
+            let record = encode(&Record { layers, size, created })?;
             self.write_whole(staging, &self.images, &id.0.hex(), &record)?;
         }
         if let Some(manifest) = &image.manifest {

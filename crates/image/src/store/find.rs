@@ -1,5 +1,7 @@
 //! Finding an image by name or id.
 
+use std::os::fd::AsFd;
+
 use oci_spec::image::ImageConfiguration;
 use rustix::fs::Dir;
 
@@ -129,7 +131,7 @@ impl Store {
     }
 
     /// The names in one of the store's directories.
-    pub(crate) fn names(&self, directory: &std::os::fd::OwnedFd) -> Result<Vec<String>> {
+    pub(crate) fn names(&self, directory: impl AsFd) -> Result<Vec<String>> {
         let failed = |e| Error::call("getdents64", self.path.display(), e);
         let mut names = Vec::new();
         for entry in Dir::read_from(directory).map_err(failed)? {

@@ -1,8 +1,13 @@
 //! Listing images.
 
+use std::collections::BTreeMap;
+
 use super::Store;
+use super::record::Record;
+use crate::digest::ImageId;
 use crate::error::Result;
 use crate::image::{Summary, created};
+use crate::reference::Reference;
 
 impl Store {
     /// All images, the newest first. Takes no lock, and so answers whatever others do.
@@ -10,25 +15,31 @@ impl Store {
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io), [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
     pub fn list(&self) -> Result<Vec<Summary>> {
-        let references = self.all_references()?;
+        let mut names: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
+        for (reference, id) in self.all_references()? {
+            names.entry(id).or_default().push(reference);
+        }
         let mut list = Vec::new();
         for id in self.ids()? {
-            let summary = self.record(&id).and_then(|record| match record {
-                Some(record) => Ok(Some((record.size, created(&self.config(&id)?)))),
-                None => Ok(None),
-            });
-            let (size, created) = match summary {
-                Ok(Some(known)) => known,
-                Ok(None) => continue,
+            let Some(record) = self.record(&id)? else { continue };
+            let created = match self.created(&id, &record) {
+                Ok(created) => created,
                 // Removed between two looks at it.
                 Err(_) if self.record(&id)?.is_none() => continue,
                 Err(error) => return Err(error),
             };
-            let mine = references.iter().filter(|(_, to)| *to == id);
-            let references = mine.map(|(reference, _)| reference.clone()).collect();
-            list.push(Summary { id, references, size, created });
+            let references = names.remove(&id).unwrap_or_default();
+            list.push(Summary { id, references, size: record.size, created });
         }
         list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         Ok(list)
+    }
+
+    /// When an image was built, by its record or else by its configuration.
+    pub(super) fn created(&self, id: &ImageId, record: &Record) -> Result<Option<jiff::Timestamp>> {
+        match &record.created {
+            Some(text) => Ok(text.parse().ok()),
+            None => Ok(created(&self.config(id)?)),
+        }
     }
 }

@@ -13,6 +13,10 @@ pub(super) struct Record {
     pub(super) layers: Vec<Digest>,
     /// Bytes in all files of all layers.
     pub(super) size: u64,
+    /// When the image was built, as its configuration says; empty if it does not. Lists then need no configuration.
+    /// Records of older versions lack it.
+    #[serde(default)]
+    pub(super) created: Option<String>,
 }
 
 impl Store {

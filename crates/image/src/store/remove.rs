@@ -111,7 +111,7 @@ impl Store {
     }
 }
 
-fn unlink(directory: &OwnedFd, digest: &Digest) -> Result<()> {
+pub(super) fn unlink(directory: &OwnedFd, digest: &Digest) -> Result<()> {
     match rustix::fs::unlinkat(directory, digest.hex(), AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(errno) => Err(Error::call("unlinkat", digest, errno)),

@@ -1,0 +1,159 @@
+//! Checking, measuring and pruning the store, and listing a large one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and its helpers are no tests to clippy"
+)]
+
+mod harness;
+
+use std::path::Path;
+use std::time::Instant;
+
+use harness::{Layer, Place, chain, docker_archive, is_root, snapshot};
+use sandbar_image::{Digest, ErrorKind, ImageId, Part, Settings};
+
+fn layer(name: &str) -> Vec<u8> {
+    Layer::new().file(name, &name.repeat(9000)).hard_link("link", name).finish()
+}
+
+fn load(place: &Place, layers: &[Vec<u8>], tag: &str) -> ImageId {
+    place.store.load(&docker_archive(layers, &[tag])[..]).unwrap()[0].id
+}
+
+#[test]
+fn each_damaged_thing_is_reported() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let (shared, own) = (layer("shared"), layer("own"));
+    let a = load(&place, &[shared.clone(), own.clone()], "a");
+    let b = load(&place, std::slice::from_ref(&shared), "b");
+    let found = place.store.check().unwrap();
+    assert!(found.is_empty(), "{found:?}");
+
+    let at = |layer: &[u8], rest: &str| {
+        place.path("store/layers").join(Digest::of(layer).hex()).join(rest)
+    };
+    let mut changed = std::fs::read(at(&shared, "diff/shared")).unwrap();
+    changed[4000] ^= 1;
+    std::fs::write(at(&shared, "diff/shared"), changed).unwrap();
+    std::fs::remove_file(at(&own, "recipe")).unwrap();
+    std::fs::write(place.path("store/blobs/sha256").join(b.digest().hex()), "{}").unwrap();
+    let found = place.store.check().unwrap();
+    let is = |part: Part, images: &[ImageId]| {
+        let fits = |d: &&sandbar_image::Damage| {
+            let mut of = d.images.clone();
+            of.sort();
+            d.part == part && of == images
+        };
+        let damage = found.iter().find(fits).unwrap_or_else(|| panic!("{part:?} in {found:?}"));
+        assert_eq!(damage.error.kind(), ErrorKind::Corrupt, "{}", chain(&damage.error));
+    };
+    let mut both = [a, b];
+    both.sort();
+    is(Part::Layer(Digest::of(&shared)), &both);
+    is(Part::Layer(Digest::of(&own)), &[a]);
+    is(Part::Blob(*b.digest()), &[b]);
+    is(Part::Image(b), &[b]);
+    assert_eq!(found.len(), 4);
+}
+
+fn du(paths: &[&Path]) -> u64 {
+    let output = std::process::Command::new("du").args(["-s", "-c", "-B1"]).args(paths).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    text.lines().last().unwrap().split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn usage_is_what_du_says() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let (shared, own, gone) = (layer("shared"), layer("own"), layer("gone"));
+    let a = load(&place, &[shared.clone(), own.clone()], "a");
+    let b = load(&place, std::slice::from_ref(&shared), "b");
+    load(&place, std::slice::from_ref(&gone), "c");
+    let layer = |layer: &[u8]| place.path("store/layers").join(Digest::of(layer).hex());
+    let blob = |id: ImageId| place.path("store/blobs/sha256").join(id.digest().hex());
+    std::fs::remove_file(
+        place.path("store/images").join(place.store.find("docker.io/c").unwrap().id.digest().hex()),
+    )
+    .unwrap();
+    std::fs::write(place.path("store/partial").join(a.digest().hex()), [1; 10_000]).unwrap();
+    let usage = place.store.usage().unwrap();
+    let of = |id: ImageId| *usage.images.iter().find(|image| image.id == id).unwrap();
+    assert_eq!(of(a).shared, du(&[&layer(&shared)]));
+    assert_eq!(of(a).unique, du(&[&layer(&own), &blob(a)]));
+    assert_eq!((of(b).shared, of(b).unique), (of(a).shared, du(&[&blob(b)])));
+    assert_eq!(usage.partial, du(&[&place.path("store/partial").join(a.digest().hex())]));
+    assert_eq!(usage.total, of(a).shared + of(a).unique + of(b).unique + usage.unreferenced);
+    assert!(usage.unreferenced > du(&[&layer(&gone)]));
+}
+
+#[test]
+fn pruning_takes_what_has_no_name_and_keeps_what_is_in_use() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let empty = place.contents();
+    let nameless = load(&place, &[layer("1")], "one");
+    let one = load(&place, &[layer("2")], "one");
+    let used = load(&place, &[layer("3")], "three");
+    std::fs::write(place.path("store/partial").join(one.digest().hex()), "some").unwrap();
+    let in_use = |id: &ImageId| *id == used;
+    let early = Some("2020-01-01T00:00:00Z".parse().unwrap());
+    let pruned = place.store.prune(true, early, in_use).unwrap();
+    assert!(pruned.deleted.is_empty() && pruned.untagged.is_empty());
+    assert!(pruned.freed > 0 && snapshot(&place.path("store/partial")).is_empty());
+    let before = place.store.usage().unwrap().total;
+    let pruned = place.store.prune(false, None, in_use).unwrap();
+    assert_eq!((pruned.deleted, pruned.untagged.len()), (vec![nameless], 0));
+    assert!(pruned.freed > 0 && place.store.usage().unwrap().total <= before - pruned.freed);
+    let pruned = place.store.prune(true, None, in_use).unwrap();
+    assert_eq!((pruned.deleted, pruned.untagged.len()), (vec![one], 1));
+    assert_eq!(place.store.list().unwrap().len(), 1);
+    place.store.prune(true, None, |_| false).unwrap();
+    assert_eq!(place.contents(), empty);
+}
+
+#[test]
+fn a_thousand_images_are_listed_without_their_configurations() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let created = Some("2024-05-06T07:08:09Z".parse().unwrap());
+    for n in 0..1000 {
+        let settings = Settings { cmd: vec![n.to_string()], created, ..Settings::default() };
+        let id = place.store.put_files(&format!("x:{n}").parse().unwrap(), &settings, &[]).unwrap();
+        std::fs::remove_file(place.path("store/blobs/sha256").join(id.digest().hex())).unwrap();
+    }
+    let begun = Instant::now();
+    let list = place.store.list().unwrap();
+    println!("1,000 images listed in {:?}", begun.elapsed());
+    assert_eq!(list.len(), 1000);
+    assert!(list.iter().all(|image| image.created == created && image.references.len() == 1));
+}
+
+#[test]
+fn a_record_of_an_older_version_is_listed_by_its_configuration() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let id = load(&place, &[layer("1")], "one");
+    let path = place.path("store/images").join(id.digest().hex());
+    let mut record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record.as_object_mut().unwrap().remove("created").unwrap();
+    std::fs::write(&path, record.to_string()).unwrap();
+    let created = place.store.list().unwrap()[0].created;
+    assert_eq!(created.unwrap().to_string(), "2024-05-06T07:08:09Z");
+}
