@@ -69,8 +69,8 @@ pub struct Ensured {
 enum Trust {
     /// That their version is.
     Version,
-    /// Their number.
-    EveryRule,
+    /// That the whole table is as it was made.
+    Whole,
 }
 
 /// `sandbar0`, 10.84.0.0/16.
@@ -198,8 +198,8 @@ impl Bridge {
     }
 
     /// As [`Bridge::ensure`], after others have changed the table.
-    pub(crate) fn ensure_every_rule(&self) -> Result<Ensured> {
-        self.ensure_after(Trust::EveryRule)
+    pub(crate) fn ensure_whole(&self) -> Result<Ensured> {
+        self.ensure_after(Trust::Whole)
     }
 
     fn ensure_after(&self, trust: Trust) -> Result<Ensured> {
@@ -228,7 +228,7 @@ impl Bridge {
         let mut nftables = Nftables::open()?;
         let network = self.network();
         let is_ruled = nftables::is_in_place(&mut nftables, &network, loopback)?
-            && (trust == Trust::Version || nftables::has_all_rules(&mut nftables)?);
+            && (trust == Trust::Version || nftables::is_whole(&mut nftables)?);
         let state = self.inspect(&mut route)?;
         // Checked first: what is refused should leave nothing behind. A network that pods are on already is kept closed
         // whatever routes there are by now.
@@ -237,10 +237,14 @@ impl Bridge {
             overlap::check(&mut route, self)?;
         }
         if !is_ruled {
-            nftables::put_in_place(&mut nftables, &network, loopback)?;
+            let put = match trust {
+                Trust::Version => nftables::put_in_place,
+                Trust::Whole => nftables::put_back_in_place,
+            };
+            put(&mut nftables, &network, loopback)?;
         }
         nftables::admit(&mut nftables, &network)?;
-        if state == State::Missing && trust == Trust::EveryRule {
+        if state == State::Missing && trust == Trust::Whole {
             overlap::check(&mut route, self)?;
         }
         // Only now: `route_localnet` is safe behind the table's rules alone.

@@ -5,6 +5,7 @@ mod dumped;
 mod element;
 mod expression;
 mod policy;
+mod repair;
 mod rules;
 mod ruleset;
 mod sets;
@@ -13,7 +14,9 @@ mod transaction;
 pub(crate) use docker_user::{CHAIN as DOCKER_USER, TABLE as DOCKER_TABLE, admit, withdraw};
 pub(crate) use element::{Destination, Element, Map, all_of};
 pub use policy::{ForwardDrop, forward_drops};
-pub(crate) use ruleset::{Loopback6, Network, has_all_rules, is_in_place, put_in_place, take_away};
+pub(crate) use ruleset::{
+    Loopback6, Network, is_in_place, is_whole, put_back_in_place, put_in_place, take_away,
+};
 pub(crate) use transaction::{Batch, Failure, Nftables};
 
 /// The one table, of family `inet`.

@@ -50,7 +50,7 @@ pub fn put_back(
     ports: &[PublishedPort],
 ) -> Result<Lingering> {
     for bridge in bridges {
-        drop(bridge.ensure_every_rule()?);
+        drop(bridge.ensure_whole()?);
     }
     let to = to.into();
     let wanted: HashMap<Element, Destination> =

@@ -10,7 +10,7 @@ mod node;
 
 use std::{fs, net::Ipv4Addr};
 
-use node::{addresses, bridge, on_a_node, pod, pod_address, port, run, tcp};
+use node::{addresses, bridge, dual, on_a_node, pod, pod_address, port, run, tcp};
 use sandbar_network::{
     Bridge, Protocol, PublishedPort, Watch, publish, put_back, unpublish, unpublish_address,
 };
@@ -48,6 +48,101 @@ fn what_others_remove_is_told_and_put_back() {
             assert!(tcp(Ipv4Addr::LOCALHOST, 8080).is_some(), "{removal}");
         }
     });
+}
+
+/// Whatever it was, the listing is the same again afterwards, with the ports of all pods.
+#[test]
+fn what_others_change_is_told_and_put_back() {
+    on_a_node("what_others_change_is_told_and_put_back", || {
+        become_sandbar();
+        let mut watch = Watch::open("sandbar").unwrap();
+        let bridge = dual();
+        let ports = [port(8080, 80, Protocol::Tcp)];
+        let to = addresses(&bridge, 2);
+        publish(to, &ports).unwrap();
+        publish(addresses(&bridge, 3), &self::ports(50)).unwrap();
+        let before = listing();
+        let rewritten = listing().replace("oifname @bridges drop", "oifname @bridges accept");
+        fs::write("/run/rewritten", format!("delete table inet sandbar\n{rewritten}")).unwrap();
+        for change in [
+            "insert rule inet sandbar forward accept",
+            "add rule inet sandbar postrouting ip protocol { tcp, udp } counter",
+            "replace rule inet sandbar forward handle DROP accept",
+            "delete rule inet sandbar prerouting handle JUMP; \
+             add rule inet sandbar prerouting jump published_ports",
+            "add chain inet sandbar forward { policy drop; }",
+            "add table inet sandbar { flags dormant; }",
+            "add table inet sandbar { flags dormant; }; add rule inet sandbar forward accept",
+            "add chain inet sandbar gate { type filter hook input priority -5; policy drop; }",
+            "add chain inet sandbar a; add map inet sandbar b { type inet_service : verdict; elements = { 1 : jump a }; }; \
+             insert rule inet sandbar forward tcp dport vmap @b",
+            "flush chain inet sandbar output; delete chain inet sandbar output; \
+             add chain inet sandbar output { type nat hook output priority 5; }",
+            "flush chain inet sandbar forward; delete chain inet sandbar forward; add chain inet sandbar forward",
+            "include \"/run/rewritten\"",
+        ] {
+            assert!(!watch.look().unwrap(), "before {change}");
+            let handles = [
+                ("DROP", handle("forward", "oifname @bridges drop")),
+                ("JUMP", handle("prerouting", "jump published_ports")),
+            ];
+            let filled = handles.iter().fold(change.to_owned(), |it, (of, is)| it.replace(of, is));
+            run("nft", &[&filled]);
+            assert!(watch.look().unwrap(), "{change}");
+            assert_ne!(listing(), before, "{change}");
+            put_back(std::slice::from_ref(&bridge), to, &ports).unwrap();
+            assert_eq!(listing(), before, "{change}");
+        }
+    });
+}
+
+/// Where all is as it should be nothing is written, so nobody wakes another.
+#[test]
+fn putting_back_what_is_there_changes_nothing() {
+    on_a_node("putting_back_what_is_there_changes_nothing", || {
+        let bridge = dual();
+        let to = addresses(&bridge, 2);
+        publish(to, &ports(3)).unwrap();
+        // Told, for this is not by a program whose name begins so.
+        let mut watch = Watch::open("another").unwrap();
+        bridge.ensure().unwrap();
+        put_back(std::slice::from_ref(&bridge), to, &[]).unwrap();
+        assert!(watch.look().unwrap(), "its ports went");
+        put_back(std::slice::from_ref(&bridge), to, &[]).unwrap();
+        assert!(!watch.look().unwrap());
+    });
+}
+
+/// The table, each set's elements in one order.
+fn listing() -> String {
+    let text = run("nft", &["list", "table", "inet", "sandbar"]);
+    let mut sorted = String::new();
+    for set in text.split("elements = {").enumerate() {
+        let (elements, rest) = match set {
+            (0, rest) => ("", rest),
+            (_, rest) => rest.split_once('}').unwrap(),
+        };
+        let mut elements: Vec<_> = elements.split(',').map(str::trim).collect();
+        elements.sort_unstable();
+        if set.0 > 0 {
+            sorted += &format!("elements = {{ {} }}", elements.join(", "));
+        }
+        sorted += rest;
+    }
+    // A chain that was made anew is listed last.
+    let mut chains: Vec<_> = sorted.split("\n\n").map(|it| it.trim_matches(['\n', '}'])).collect();
+    let head = chains.remove(0).to_owned();
+    let is_chain = |it: &&str| it.trim_start().starts_with("chain");
+    let (mut of_chains, of_sets): (Vec<_>, Vec<_>) = chains.into_iter().partition(is_chain);
+    of_chains.sort_unstable();
+    [vec![head.as_str()], of_sets, of_chains].concat().join("\n}\n") + "\n}\n}\n"
+}
+
+/// The number of a chain's rule.
+fn handle(chain: &str, rule: &str) -> String {
+    let listed = run("nft", &["--handle", "list", "chain", "inet", "sandbar", chain]);
+    let line = listed.lines().find(|line| line.contains(rule)).unwrap();
+    line.rsplit(' ').next().unwrap().to_owned()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rules as the kernel lists them, held against those that it was given.
 
-use netlink_packet_core::{Emitable as _, NLA_HEADER_SIZE, NlaBuffer, NlasIterator};
+use netlink_packet_core::{Emitable, NLA_HEADER_SIZE, Nla, NlaBuffer, NlasIterator};
 
 use super::{expression::Expression, transaction::HEADER};
 use crate::netlink::{bytes_at, find};
@@ -50,6 +50,19 @@ impl<'a> Dumped<'a> {
                 name == listed_name && (name == b"counter" || says(data, listed_data, DEPTH))
             })
     }
+}
+
+/// Whether attributes that are listed have this one, with its value.
+pub(super) fn has<N: Nla>(listed: &[u8], given: &N) -> bool {
+    let mut bytes = vec![0; Emitable::buffer_len(given)];
+    Emitable::emit(given, &mut bytes);
+    let given = all(&bytes).unwrap_or_default();
+    !given.is_empty()
+        && given.iter().all(|given| match find(listed, given.kind()) {
+            Some(listed) if is_nested(given) => says(value(given), listed, DEPTH),
+            Some(listed) => value(given) == listed,
+            None => false,
+        })
 }
 
 /// A text without its NUL.

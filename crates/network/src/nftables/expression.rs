@@ -71,7 +71,7 @@ pub(super) fn meta(key: MetaKey, to: Register) -> Expression {
 
 /// Goes on only with packets of this version: the fields of the others are elsewhere.
 pub(super) fn is_of(family: Family) -> [Expression; 2] {
-    let register = Register::Reg32_00;
+    let register = Register::Reg1;
     [meta(MetaKey::Nfproto, register), compare(register, Operator::Equal, &[family.number()])]
 }
 
@@ -150,7 +150,8 @@ pub(super) fn connection_state(to: Register) -> Expression {
     )
 }
 
-/// Sends the connection to the address and the port in these registers.
+/// Sends the connection to the address and the port in these registers. (With all that follows from them, which the
+/// kernel lists in any case.)
 pub(super) fn destination_nat(family: Family, address: Register, port: Register) -> Expression {
     other(
         "nat",
@@ -158,7 +159,11 @@ pub(super) fn destination_nat(family: Family, address: Register, port: Register)
             attribute(1, 1),                      // NFTA_NAT_TYPE: NFT_NAT_DNAT
             attribute(2, family.number().into()), // NFTA_NAT_FAMILY
             attribute(3, address.into()),         // NFTA_NAT_REG_ADDR_MIN
+            attribute(4, address.into()),         // NFTA_NAT_REG_ADDR_MAX
             attribute(5, port.into()),            // NFTA_NAT_REG_PROTO_MIN
+            attribute(6, port.into()),            // NFTA_NAT_REG_PROTO_MAX
+            // NFTA_NAT_FLAGS: NF_NAT_RANGE_MAP_IPS and NF_NAT_RANGE_PROTO_SPECIFIED
+            attribute(7, 3),
         ],
     )
 }
@@ -222,11 +227,14 @@ mod tests {
         let expected = [
             &[8, 0, 1, 0][..],
             b"nat\0",
-            &[36, 0, 2, 0x80],
+            &[60, 0, 2, 0x80],
             &[8, 0, 1, 0, 0, 0, 0, 1],
             &[8, 0, 2, 0, 0, 0, 0, 2],
             &[8, 0, 3, 0, 0, 0, 0, 8],
+            &[8, 0, 4, 0, 0, 0, 0, 8],
             &[8, 0, 5, 0, 0, 0, 0, 9],
+            &[8, 0, 6, 0, 0, 0, 0, 9],
+            &[8, 0, 7, 0, 0, 0, 0, 3],
         ]
         .concat();
         assert_eq!(

