@@ -16,6 +16,7 @@ mod network;
 mod pod;
 mod port;
 mod ps;
+mod pull;
 mod rm;
 mod rmi;
 mod run;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Pod(pod::Pod),
     Port(port::Port),
     Network(network::Network),
+    Pull(pull::Pull),
     Load(load::Load),
     Import(import::Import),
     Images(images::Images),
@@ -84,6 +86,7 @@ impl Command {
             Self::Pod(command) => command.execute(context),
             Self::Port(command) => command.execute(context),
             Self::Network(command) => command.execute(context),
+            Self::Pull(command) => command.execute(context),
             Self::Load(command) => command.execute(context),
             Self::Import(command) => command.execute(context),
             Self::Images(command) => command.execute(context),

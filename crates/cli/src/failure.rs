@@ -172,6 +172,24 @@ impl From<sandbar_image::Error> for Cause {
     }
 }
 
+impl From<sandbar_registry::Error> for Cause {
+    fn from(error: sandbar_registry::Error) -> Self {
+        Self { text: chain(&error), hint: hint_of_registry(error.kind()), code: None }
+    }
+}
+
+/// What to do about a registry that refuses.
+fn hint_of_registry(kind: sandbar_registry::ErrorKind) -> Option<&'static str> {
+    use sandbar_registry::ErrorKind;
+    Some(match kind {
+        ErrorKind::Unauthorized => "name a file with credentials: --authfile",
+        ErrorKind::Tls => "put its CA into /etc/containers/certs.d/HOST, or see --tls-verify",
+        ErrorKind::UnknownHost => "check the registry's name, and this machine's name servers",
+        ErrorKind::Stalled | ErrorKind::TooManyRequests => "try again later: it goes on from there",
+        _ => return None,
+    })
+}
+
 /// Errors that say all that there is to know.
 macro_rules! plain {
     ($($error:ty),*) => {$(

@@ -23,7 +23,7 @@ pub trait Remote: Sync {
     ///
     /// # Errors
     /// As [`Remote::manifest`].
-    fn blob(&self, digest: &Digest, size: u64, from: u64) -> Result<RemoteBlob, Cause>;
+    fn blob(&self, digest: &Digest, size: u64, from: u64) -> Result<RemoteBlob<'_>, Cause>;
 }
 
 /// How a manifest is asked for.
@@ -54,14 +54,14 @@ pub struct RemoteManifest {
 }
 
 /// A blob that is coming.
-pub struct RemoteBlob {
+pub struct RemoteBlob<'r> {
     /// The bytes. An error, or an end too early, has the caller ask again for the rest, a few times.
-    pub reader: Box<dyn Read + Send>,
+    pub reader: Box<dyn Read + Send + 'r>,
     /// Where in the blob the reader begins: what was asked for, or 0 if the server can't do that.
     pub from: u64,
 }
 
-impl fmt::Debug for RemoteBlob {
+impl fmt::Debug for RemoteBlob<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteBlob").field("from", &self.from).finish_non_exhaustive()
     }

@@ -89,7 +89,7 @@ impl Remote for Memory {
         Ok(RemoteManifest { bytes: found.0.clone(), media_type: found.1.clone() })
     }
 
-    fn blob(&self, digest: &Digest, _: u64, from: u64) -> Result<RemoteBlob, Cause> {
+    fn blob(&self, digest: &Digest, _: u64, from: u64) -> Result<RemoteBlob<'_>, Cause> {
         self.asked.lock().unwrap().push((*digest, from));
         let mut bytes = self.blobs.get(&digest.to_string()).ok_or("BLOB_UNKNOWN")?.clone();
         let from = if self.no_range { 0 } else { from };
