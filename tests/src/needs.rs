@@ -27,6 +27,8 @@ pub enum Need {
     CgroupV2,
     /// The plugins of CNI, and iptables for them.
     Cni,
+    /// iptables that writes nftables' tables.
+    IptablesNft,
     /// The cgroup controller for memory.
     MemoryController,
     /// The cgroup controller for numbers of processes.
@@ -75,6 +77,9 @@ impl Need {
                 let plugins = ["bridge", "host-local", "portmap"];
                 plugins.iter().all(plugin) && runs("iptables", &["--version"])
             }
+            Self::IptablesNft => {
+                ["iptables-nft", "ip6tables-nft"].iter().all(|it| runs(it, &["--version"]))
+            }
             Self::MemoryController => has_controller("memory"),
             Self::PidsController => has_controller("pids"),
             Self::CpuController => has_controller("cpu"),
@@ -95,6 +100,7 @@ impl Need {
             Self::Cni => {
                 "it needs iptables and /usr/lib/cni (Debian's containernetworking-plugins)"
             }
+            Self::IptablesNft => "it needs iptables-nft (Debian's iptables)",
             Self::MemoryController => "it needs the cgroup controller 'memory'",
             Self::PidsController => "it needs the cgroup controller 'pids'",
             Self::CpuController => "it needs the cgroup controller 'cpu'",

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use sandbar_tests::{Node, SOON, get, tests, until};
+use sandbar_tests::{HOST, Machine, NEIGHBOUR, Node, SOON, get, tests, until};
 
 tests! {
     what_a_reload_flushes_is_back_within_a_second,
@@ -12,6 +12,9 @@ tests! {
     an_older_listing_that_is_loaded_leads_no_port_elsewhere,
     a_route_that_came_later_keeps_nothing_open,
     ports_of_a_pod_are_published_when_it_is_put_on_a_network,
+    docker_that_starts_after_a_pod_drops_nothing_of_it [IptablesNft],
+    a_firewall_that_drops_what_is_forwarded_is_told [IptablesNft],
+    what_others_put_into_the_table_does_not_stay,
 }
 
 const SERVE: &str = "mkdir -p /srv; hostname >/srv/index.html; exec httpd -f -p 80 -h /srv";
@@ -130,4 +133,68 @@ fn ports_of_a_pod_are_published_when_it_is_put_on_a_network(node: &Node) {
     until("the port", SOON, || is_served(8081).then_some(()));
     node.says("rm -f web").ok();
     node.says("network rm lan").ok();
+}
+
+/// What Docker does first when it starts.
+fn docker_starts(node: &Node) {
+    for program in ["iptables-nft", "ip6tables-nft"] {
+        for line in ["-P FORWARD DROP", "-N DOCKER-USER", "-A FORWARD -j DOCKER-USER"] {
+            node.run(format!("/usr/sbin/{program}"), line.split(' ')).ok();
+        }
+    }
+}
+
+fn docker_that_starts_after_a_pod_drops_nothing_of_it(node: &Node) {
+    node.has_busybox();
+    node.says("run -d --name web -p 8081:80 busybox sleep 1000").ok();
+    let web = Machine::of(node, "web");
+    web.serve("::", 80);
+    let neighbour = Machine::neighbour(node, "web");
+    neighbour.serve("::", 80);
+    docker_starts(node);
+    for (host, world) in HOST.iter().zip(NEIGHBOUR) {
+        until("that Docker lets it through", SOON, || neighbour.ask(host, 8081).map(drop));
+        assert_eq!(web.ask(world, 80), Some(format!("{} {host}", neighbour.name)));
+    }
+    let own = node.address("web");
+    assert_eq!(neighbour.answering(&[&own], &[80]), [""; 0], "what is not published");
+    let listed = || node.run("/usr/sbin/iptables-nft", ["-S", "DOCKER-USER"]).ok();
+    assert!(listed().contains("-A DOCKER-USER -i sandbar0 -j ACCEPT"), "{}", listed());
+    // A pod of another network that comes after Docker, and goes with its network.
+    node.says("network create --interface-name lan9 lan").ok();
+    node.says("run -d --name shop --network lan -p 8082:80 busybox sleep 1000").ok();
+    Machine::of(node, "shop").serve("::", 80);
+    assert!(neighbour.ask(HOST[0], 8082).is_some());
+    assert!(listed().contains("-o lan9 -j ACCEPT"), "{}", listed());
+    node.says("rm -f web shop").ok();
+    node.says("network rm lan").ok();
+    assert!(!listed().contains("lan9"), "{}", listed());
+}
+
+fn a_firewall_that_drops_what_is_forwarded_is_told(node: &Node) {
+    assert!(!node.says("info").ok().contains("FORWARD"));
+    node.run("/usr/sbin/iptables-nft", ["-P", "FORWARD", "DROP"]).ok();
+    let told = node.says("info").ok();
+    assert!(told.contains("ip filter FORWARD drops"), "{told}");
+    docker_starts(node);
+    assert!(!node.says("info").ok().contains("FORWARD"), "it has a chain for ours");
+}
+
+fn what_others_put_into_the_table_does_not_stay(node: &Node) {
+    node.has_busybox();
+    serves(node, "web", 8081);
+    let before = nft(node, &["list", "table", "inet", "sandbar"]);
+    for change in [
+        "insert rule inet sandbar prerouting_raw accept",
+        "add chain inet sandbar forward { policy drop; }",
+        "add table inet sandbar { flags dormant; }",
+    ] {
+        nft(node, &[change]);
+        until("the table as it was", SOON, || {
+            let now = nft(node, &["list", "table", "inet", "sandbar"]);
+            (sorted(&now) == sorted(&before)).then_some(())
+        });
+        assert!(is_served(8081), "{change}");
+    }
+    node.says("rm -f web").ok();
 }
