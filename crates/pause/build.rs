@@ -124,12 +124,13 @@ fn variable(name: &str) -> Result<OsString, String> {
 fn check_target() -> Result<(), String> {
     let part = |name| env::var(name).unwrap_or_default();
     let (system, architecture) = (part("CARGO_CFG_TARGET_OS"), part("CARGO_CFG_TARGET_ARCH"));
-    // The 32-bit ABIs of both architectures have layouts of their own.
+    // Other ABIs of these architectures have layouts of their own.
     let width = part("CARGO_CFG_TARGET_POINTER_WIDTH");
-    match (system.as_str(), architecture.as_str(), width.as_str()) {
-        ("linux", "x86_64" | "aarch64", "64") => Ok(()),
+    let order = part("CARGO_CFG_TARGET_ENDIAN");
+    match (system.as_str(), architecture.as_str(), width.as_str(), order.as_str()) {
+        ("linux", "x86_64" | "aarch64" | "riscv64", "64", "little") => Ok(()),
         _ => Err(format!(
-            "pause exists for 64-bit Linux on x86-64 and aarch64, not for {}",
+            "pause exists for Linux on x86-64, aarch64, riscv64 and powerpc64le, not for {}",
             part("TARGET")
         )),
     }

@@ -1,10 +1,11 @@
 //! The system calls that `pause` makes: a function for each thing it wants of the kernel.
 //!
 //! Numbers and layouts are those of the kernel, not of a C library: `include/uapi/asm-generic/` and
-//! `arch/x86/include/uapi/asm/` in Linux. Where the two architectures differ, [`call`] knows.
+//! `arch/*/include/uapi/asm/` in Linux. How an architecture enters the kernel, [`call`] knows.
 
 #[cfg_attr(target_arch = "x86_64", path = "kernel/x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "kernel/aarch64.rs")]
+#[cfg_attr(target_arch = "riscv64", path = "kernel/riscv64.rs")]
 mod call;
 
 use call::{EXIT_GROUP, GETPID, RT_SIGACTION, WAIT4, WRITE, system_call};
@@ -19,8 +20,8 @@ const EINTR: usize = 4;
 /// Pages are emptied: who looks at them again finds zeroes.
 const MADV_DONTNEED: usize = 4;
 
-/// A set of signals: bit `n - 1` is signal `n`.
-type SignalSet = u64;
+/// A set of 64 signals, in as many words as that takes: none if all are 0, every one if all are [`usize::MAX`].
+type SignalSet = [usize; 8 / size_of::<usize>()];
 
 /// What happens when a signal comes.
 #[derive(Clone, Copy)]
@@ -31,11 +32,13 @@ pub(crate) enum Action {
     Call(extern "C" fn(signal: i32) -> !),
 }
 
-/// `struct sigaction` as the kernel has it on both architectures.
+/// `struct sigaction` as the kernel has it (`include/linux/signal_types.h`), which is not as C libraries have it.
 #[repr(C)]
 struct SignalAction {
     handler: *const (),
     flags: usize,
+    /// RISC-V is too young to have one.
+    #[cfg(not(target_arch = "riscv64"))]
     restorer: *const (),
     mask: SignalSet,
 }
@@ -49,16 +52,22 @@ pub(crate) fn set_action(signal: i32, action: Action) -> bool {
     /// Children don't become zombies. For SIGCHLD alone, where `SIG_IGN` says the same on Linux.
     const SA_NOCLDWAIT: usize = 0x2;
     /// x86-64 refuses to run a handler without this. Ours never return, so the restorer may be null.
-    const SA_RESTORER: usize = 0x0400_0000;
+    const SA_RESTORER: usize = if cfg!(target_arch = "riscv64") { 0 } else { 0x0400_0000 };
     /// While a handler runs no signal interrupts it. That includes a SIGPIPE of its own last words,
     /// and a second signal that would say them again.
-    const ALL: SignalSet = SignalSet::MAX;
+    const ALL: SignalSet = [usize::MAX; _];
 
     let (handler, flags) = match action {
         Action::Ignore => (IGNORE, SA_NOCLDWAIT),
         Action::Call(function) => (function as *const (), SA_RESTORER),
     };
-    let action = SignalAction { handler, flags, restorer: ptr::null(), mask: ALL };
+    let action = SignalAction {
+        handler,
+        flags,
+        #[cfg(not(target_arch = "riscv64"))]
+        restorer: ptr::null(),
+        mask: ALL,
+    };
     // SAFETY: rt_sigaction reads a `struct sigaction` through the second argument, which points to one that
     // lives across the call; writes nothing, as the third is null; and wants the size of a signal set as the
     // fourth. The handler is `SIG_IGN` or a function of the C ABI that takes the signal, touches no state of
@@ -90,7 +99,7 @@ pub(crate) fn set_action(signal: i32, action: Action) -> bool {
 /// `scratch` is empty, or it is whole pages of the stack in which nothing is of use but to functions that have
 /// called this one, directly or not.
 pub(crate) unsafe fn wait_for_ever(scratch: Range<usize>, ended: extern "C" fn() -> !) -> ! {
-    static BLOCKED: SignalSet = 0;
+    static BLOCKED: SignalSet = [0; _];
     let length = scratch.end.saturating_sub(scratch.start);
     // SAFETY: madvise empties the pages of `scratch`, for which the caller answers; this function doesn't
     // return either, and the call itself uses no stack. rt_sigsuspend reads a signal set from a static of

@@ -9,7 +9,7 @@ use crate::{
 /// that no function with an ordinary prologue could find them.
 ///
 /// It begins the frames of what it calls where [`Arguments::scratch`] looks for them. That also makes the stack
-/// pointer a multiple of 16, as both ABIs ask.
+/// pointer a multiple of 16, as the ABIs ask.
 ///
 /// # Safety
 /// Only for the kernel, after exec.
@@ -36,6 +36,18 @@ unsafe extern "C" fn _start() -> ! {
         "mov x0, sp",
         "and sp, x0, {frames_end}",
         "b {run}",
+        frames_end = const FRAMES_END.cast_signed(),
+        run = sym run
+    );
+    // As above.
+    #[cfg(target_arch = "riscv64")]
+    core::arch::naked_asm!(
+        "li fp, 0",
+        "li ra, 0",
+        "mv a0, sp",
+        "li t0, {frames_end}",
+        "and sp, sp, t0",
+        "j {run}",
         frames_end = const FRAMES_END.cast_signed(),
         run = sym run
     );

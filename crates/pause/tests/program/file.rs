@@ -44,7 +44,12 @@ fn fits_in_a_page() {
 
 #[test]
 fn is_a_program_for_the_architecture_of_this_crate() {
-    let machine = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
+    let machine = match std::env::consts::ARCH {
+        "x86_64" => 62,
+        "aarch64" => 183,
+        "riscv64" => 243,
+        other => panic!("no machine is known for {other}"),
+    };
     assert_eq!(&ELF[..7], b"\x7fELF\x02\x01\x01", "64 bits, little-endian, version 1");
     assert_eq!((number::<2>(16), number::<2>(18)), (2, machine), "ET_EXEC, e_machine");
 }
