@@ -9,7 +9,7 @@ use crate::{
 /// that no function with an ordinary prologue could find them.
 ///
 /// It begins the frames of what it calls where [`Arguments::scratch`] looks for them. That also makes the stack
-/// pointer a multiple of 16, as the ABIs ask.
+/// pointer a multiple of 16, as most ABIs ask (arm is content with 8).
 ///
 /// # Safety
 /// Only for the kernel, after exec.
@@ -37,6 +37,19 @@ unsafe extern "C" fn _start() -> ! {
         "and sp, x0, {frames_end}",
         "b {run}",
         frames_end = const FRAMES_END.cast_signed(),
+        run = sym run
+    );
+    // As above. No instruction takes so long a mask, but two shifts do the same.
+    #[cfg(target_arch = "arm")]
+    core::arch::naked_asm!(
+        "mov r11, #0",
+        "mov lr, #0",
+        "mov r0, sp",
+        "lsr r1, r0, #{frame_bits}",
+        "lsl r1, r1, #{frame_bits}",
+        "mov sp, r1",
+        "b {run}",
+        frame_bits = const FRAMES_END.trailing_zeros(),
         run = sym run
     );
     // As above.
