@@ -129,9 +129,10 @@ fn check_target() -> Result<(), String> {
     let order = part("CARGO_CFG_TARGET_ENDIAN");
     match (system.as_str(), architecture.as_str(), width.as_str(), order.as_str()) {
         ("linux", "x86_64" | "aarch64" | "riscv64", "64", "little")
-        | ("linux", "arm", "32", "little") => Ok(()),
+        | ("linux", "arm", "32", "little")
+        | ("linux", "s390x", "64", "big") => Ok(()),
         _ => Err(format!(
-            "pause exists for Linux on x86-64, aarch64, arm, riscv64 and powerpc64le, not for {}",
+            "pause exists for Linux on x86-64, aarch64, arm, riscv64, s390x, not for {}",
             part("TARGET")
         )),
     }

@@ -7,6 +7,7 @@
 #[cfg_attr(target_arch = "aarch64", path = "kernel/aarch64.rs")]
 #[cfg_attr(target_arch = "arm", path = "kernel/arm.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "kernel/riscv64.rs")]
+#[cfg_attr(target_arch = "s390x", path = "kernel/s390x.rs")]
 mod call;
 
 use call::{EXIT_GROUP, GETPID, RT_SIGACTION, WAIT4, WRITE, system_call};

@@ -9,7 +9,7 @@ use crate::{
 /// that no function with an ordinary prologue could find them.
 ///
 /// It begins the frames of what it calls where [`Arguments::scratch`] looks for them. That also makes the stack
-/// pointer a multiple of 16, as most ABIs ask (arm is content with 8).
+/// pointer a multiple of 16, as most ABIs ask (arm and s390x are content with 8).
 ///
 /// # Safety
 /// Only for the kernel, after exec.
@@ -62,6 +62,18 @@ unsafe extern "C" fn _start() -> ! {
         "and sp, sp, t0",
         "j {run}",
         frames_end = const FRAMES_END.cast_signed(),
+        run = sym run
+    );
+    // A function saves registers in the 160 bytes that its caller left for it, of which the first 8 point to the
+    // caller's caller (ELF ABI s390x supplement): a zero ends the chain.
+    #[cfg(target_arch = "s390x")]
+    core::arch::naked_asm!(
+        "lgr %r2, %r15",
+        "nill %r15, {frames_end}",
+        "aghi %r15, -160",
+        "xc 0(8,%r15), 0(%r15)",
+        "jg {run}",
+        frames_end = const FRAMES_END & 0xffff,
         run = sym run
     );
 }
