@@ -128,11 +128,11 @@ fn check_target() -> Result<(), String> {
     let width = part("CARGO_CFG_TARGET_POINTER_WIDTH");
     let order = part("CARGO_CFG_TARGET_ENDIAN");
     match (system.as_str(), architecture.as_str(), width.as_str(), order.as_str()) {
-        ("linux", "x86_64" | "aarch64" | "riscv64", "64", "little")
+        ("linux", "x86_64" | "aarch64" | "riscv64" | "powerpc64", "64", "little")
         | ("linux", "arm", "32", "little")
         | ("linux", "s390x", "64", "big") => Ok(()),
         _ => Err(format!(
-            "pause exists for Linux on x86-64, aarch64, arm, riscv64, s390x, not for {}",
+            "pause exists for Linux on x86-64, aarch64, arm, riscv64, s390x and powerpc64le, not for {}",
             part("TARGET")
         )),
     }

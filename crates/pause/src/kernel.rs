@@ -6,6 +6,7 @@
 #[cfg_attr(target_arch = "x86_64", path = "kernel/x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "kernel/aarch64.rs")]
 #[cfg_attr(target_arch = "arm", path = "kernel/arm.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "kernel/powerpc64.rs")]
 #[cfg_attr(target_arch = "riscv64", path = "kernel/riscv64.rs")]
 #[cfg_attr(target_arch = "s390x", path = "kernel/s390x.rs")]
 mod call;

@@ -76,6 +76,23 @@ unsafe extern "C" fn _start() -> ! {
         frames_end = const FRAMES_END & 0xffff,
         run = sym run
     );
+    // The kernel enters with the entry's own address in r12, from which functions compute r2, the base of constants.
+    // A function saves its registers in the frame of its caller, of at least 32 bytes; a zero in its first word and
+    // in the link register ends the chain (64-Bit ELF V2 ABI).
+    #[cfg(all(target_arch = "powerpc64", target_endian = "little"))]
+    core::arch::naked_asm!(
+        "2:",
+        "addis 2, 12, .TOC.-2b@ha",
+        "addi 2, 2, .TOC.-2b@l",
+        "mr 3, 1",
+        "clrrdi 1, 1, {frame_bits}",
+        "li 0, 0",
+        "stdu 0, -32(1)",
+        "mtlr 0",
+        "b {run}",
+        frame_bits = const FRAMES_END.trailing_zeros(),
+        run = sym run
+    );
 }
 
 /// # Safety
