@@ -9,6 +9,10 @@
     reason = "a build script speaks to cargo through standard output, and to people through the other"
 )]
 
+#[path = "flags.rs"]
+mod flags;
+
+use flags::{COMPILE, LAYOUT, LIMIT, LINK};
 use std::{
     env,
     ffi::OsString,
@@ -17,45 +21,8 @@ use std::{
     process::{Command, ExitCode},
 };
 
-/// The page that the program is to fit in, in bytes.
-const LIMIT: u64 = 4096;
-
-/// The layout, for the linker.
-const LAYOUT: &str = "pause.ld";
-
-/// How to compile. How to link is in [`LINK`].
-const COMPILE: &[&str] = &[
-    "--crate-name=pause",
-    "--crate-type=bin",
-    "--edition=2024",
-    // The smallest code: nothing here is worth speed.
-    "-Copt-level=z",
-    // One unit, so that all inlining is possible.
-    "-Ccodegen-units=1",
-    // Nothing unwinds: no landing pads, no personality function, no tables.
-    "-Cpanic=abort",
-    "-Cforce-unwind-tables=no",
-    // A fixed address. Position independence costs relocations that only a C library's start code would apply.
-    "-Crelocation-model=static",
-    // No page that is writable until relocated: there is neither relocation nor writable page.
-    "-Crelro-level=off",
-    // No symbols and no debugging information.
-    "-Cstrip=symbols",
-];
-
-/// What to tell the linker, through the C compiler that drives it.
-const LINK: &[&str] = &[
-    // The program starts at its own `_start`, and needs no library.
-    "-nostartfiles",
-    "-nostdlib",
-    // No interpreter, no dynamic section, at a fixed address.
-    "-static",
-    "-no-pie",
-    // No note with a checksum of the file.
-    "-Wl,--build-id=none",
-    // Sections follow one another in the file as in memory. Otherwise code begins a page of its own.
-    "-Wl,-z,noseparate-code",
-];
+/// What to tell the C compiler that drives the linker: the program starts at its own `_start`, and needs no library.
+const DRIVE: &[&str] = &["-nostartfiles", "-nostdlib", "-static", "-no-pie"];
 
 /// What to tell the linker besides for the binary that cargo builds of the same source, which nobody embeds.
 ///
@@ -74,12 +41,16 @@ fn main() -> ExitCode {
 }
 
 fn build() -> Result<(), String> {
-    for input in ["build.rs", LAYOUT, "src"] {
+    for input in ["build.rs", "flags.rs", LAYOUT, "src"] {
         println!("cargo::rerun-if-changed={input}");
     }
     check_target()?;
 
-    for argument in LINK.iter().chain(LINK_CARGO) {
+    let link = || {
+        let through = LINK.iter().map(|argument| format!("-Wl,{argument}"));
+        DRIVE.iter().map(|&argument| argument.to_owned()).chain(through)
+    };
+    for argument in link().chain(LINK_CARGO.iter().map(|&argument| argument.to_owned())) {
         println!("cargo::rustc-link-arg-bin=pause={argument}");
     }
 
@@ -91,7 +62,7 @@ fn build() -> Result<(), String> {
         // These targets bring a C library's start files with them, with a `_start` of their own.
         rustc.arg("-Clink-self-contained=no");
     }
-    for argument in LINK {
+    for argument in link() {
         rustc.arg(format!("-Clink-arg={argument}"));
     }
     // One page that can be executed and not written to, and a stack that can't be executed.
