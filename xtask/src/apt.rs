@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::geteuid;
@@ -12,12 +12,12 @@ use crate::shell;
 
 /// A package, and the program by which its presence is seen.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Package {
-    pub(crate) name: &'static str,
-    pub(crate) program: &'static str,
+pub(crate) struct Package<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) program: &'a str,
 }
 
-impl Package {
+impl Package<'static> {
     pub(crate) const BUSYBOX: Self = Self { name: "busybox-static", program: "busybox" };
     pub(crate) const NGINX: Self = Self { name: "nginx-light", program: "nginx" };
     pub(crate) const NFTABLES: Self = Self { name: "nftables", program: "nft" };
@@ -44,7 +44,9 @@ impl Package {
     pub(crate) const SKOPEO: Self = Self { name: "skopeo", program: "skopeo" };
     pub(crate) const CNI: Self =
         Self { name: "containernetworking-plugins", program: "host-local" };
+}
 
+impl Package<'_> {
     fn is_missing(&self) -> bool {
         program(self.program).is_none()
     }
@@ -61,7 +63,7 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// Installs those that are missing.
-pub(crate) fn install(packages: &[Package]) -> Result<()> {
+pub(crate) fn install(packages: &[Package<'_>]) -> Result<()> {
     let missing: Vec<_> =
         packages.iter().filter(|package| package.is_missing()).map(|it| it.name).collect();
     if missing.is_empty() {
@@ -103,6 +105,32 @@ pub(crate) fn download(package: &str, into: &Path) -> Result<PathBuf> {
     shell::show_and_run(&mut download)?;
     let entry = fs::read_dir(into)?.next().with_context(|| format!("apt-get left no {package}"))?;
     Ok(entry?.path())
+}
+
+/// Unpacks what is wanted of a package's archive into a directory. Patterns are those of tar(1).
+pub(crate) fn unpack(archive: &Path, into: &Path, wanted: &[&str]) -> Result<()> {
+    fs::create_dir_all(into).with_context(|| format!("can't create {}", into.display()))?;
+    let mut whole = Command::new("dpkg-deb")
+        .arg("--fsys-tarfile")
+        .arg(archive)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("can't run dpkg-deb")?;
+    let files = whole.stdout.take().context("dpkg-deb has no output")?;
+    let mut tar = Command::new("tar");
+    tar.args(["--extract", "--no-same-owner", "--wildcards", "--directory"]).arg(into).args(wanted);
+    let taken = tar.stdin(files).status().context("can't run tar")?;
+    if !(whole.wait()?.success() && taken.success()) {
+        bail!("{} can't be unpacked", archive.display());
+    }
+    Ok(())
+}
+
+/// The names on which a package depends directly.
+pub(crate) fn dependencies(package: &str) -> Result<Vec<String>> {
+    let told = shell::output(Command::new("apt-cache").args(["depends", package]))?;
+    let names = told.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// An apt-get that asks nothing and whose packages start nothing: for them the machine is in single-user mode

@@ -39,7 +39,7 @@ const WARM_UP: usize = 5;
 const PODS: u16 = 20;
 
 /// What Podman needs for pods on a bridge.
-const PODMAN: [Package; 6] = [
+const PODMAN: [Package<'_>; 6] = [
     Package::PODMAN,
     Package::CRUN,
     Package::NETAVARK,
@@ -49,7 +49,7 @@ const PODMAN: [Package; 6] = [
 ];
 
 /// What traffic is made with.
-const TRAFFIC: [Package; 4] = [Package::IPERF, Package::WRK, Package::NGINX, Package::IPROUTE];
+const TRAFFIC: [Package<'_>; 4] = [Package::IPERF, Package::WRK, Package::NGINX, Package::IPROUTE];
 
 /// What images are pulled from, and put there with.
 const REGISTRY: [Package; 2] = [Package::REGISTRY, Package::SKOPEO];
@@ -123,7 +123,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 fn enter(options: &Options) -> Result<ExitCode> {
     apt::install(&[Package::BUSYBOX])?;
     // Without Podman there is less to see, and nothing wrong.
-    let peers: &[Package] = match (options.subject, options.podman) {
+    let peers: &[Package<'_>] = match (options.subject, options.podman) {
         (Subject::Runtime, _) => &[Package::CRUN, Package::RUNC],
         (_, true) => &PODMAN,
         (_, false) => &[],

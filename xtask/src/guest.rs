@@ -36,7 +36,7 @@ const PARAMETERS: &str = "console=ttyS0 loglevel=4 panic=-1 oops=panic reboot=t 
 const MEMORY: &str = "3G";
 
 /// What the machine needs to be made of, and the job to be brought in by.
-const PACKAGES: [Package; 5] =
+const PACKAGES: [Package<'_>; 5] =
     [Package::QEMU, Package::BUSYBOX, Package::KMOD, Package::XZ, Package::UTIL_LINUX];
 
 /// Installs and fetches what is missing. An error says why there can be no guest here.

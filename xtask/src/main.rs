@@ -8,6 +8,7 @@ mod build;
 mod demo;
 mod guest;
 mod node;
+mod pause_image;
 mod rootfs;
 mod shell;
 mod test;
@@ -35,6 +36,10 @@ Usage: cargo xtask CHORE
                         measure against the targets, beside Podman: pods,
                         the network, images, or the OCI runtime (beside crun);
                         50 runs and target/bench.json unless told otherwise
+  pause-image [--output DIR]
+                        as root: build pause for six architectures, run each,
+                        and write an image of all, target/pause-image/image
+                        unless told otherwise
   node [--] COMMAND...  run a command where network, mounts and Sandbar's
                         directories are its own";
 
@@ -54,6 +59,7 @@ fn run(mut parser: Parser) -> Result<ExitCode> {
             "test" => test::main(&test::Options::parse(parser)?),
             "demo" => demo::main(&demo::Options::parse(parser)?),
             "bench" => bench::main(&bench::Options::parse(parser)?),
+            "pause-image" => pause_image::main(&pause_image::Options::parse(parser)?),
             "node" => node::main(&words(&mut parser)?),
             chore => bail!("there is no chore '{chore}'\n\n{HELP}"),
         },

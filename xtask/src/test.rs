@@ -17,12 +17,12 @@ use rustix::process::geteuid;
 
 use crate::apt::{self, Package};
 use crate::build::{cargo, workspace};
-use crate::shell;
+use crate::{pause_image, shell};
 use step::{Outcome, Step};
 use summary::Summary;
 
 /// What real-kernel tests run.
-const PACKAGES: [Package; 13] = [
+const PACKAGES: [Package<'_>; 13] = [
     Package::BUSYBOX,
     Package::NGINX,
     Package::NFTABLES,
@@ -103,6 +103,7 @@ fn all() -> Vec<Step> {
         build(),
         unit(),
         Step::tests("documentation tests", &["--doc"]),
+        Step::new("pause image", pause_image),
         Step::tests("real-kernel tests", &["--test", "*"]),
         cgroup2(),
     ]
@@ -130,6 +131,14 @@ fn build() -> Step {
 fn unit() -> Step {
     // By name, as `--bins` would also build a test harness for pause, which can't have one.
     Step::tests("unit tests", &["--lib", "--bin", "xtask", "--bin", "blog"])
+}
+
+/// Debian's compiler for all architectures is not everywhere to be had.
+fn pause_image() -> Outcome {
+    match pause_image::Toolchain::obtain() {
+        Ok(toolchain) => pause_image::check(&toolchain).into(),
+        Err(missing) => Outcome::Skipped(format!("{missing:#}")),
+    }
 }
 
 fn cgroup2() -> Step {

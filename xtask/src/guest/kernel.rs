@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -99,28 +99,14 @@ impl Kernel {
 
 /// Fetches the newest kernel's package into a directory.
 fn fetch(directory: &Path) -> Result<PathBuf> {
-    let told = shell::output(Command::new("apt-cache").args(["depends", NEWEST]))?;
-    let real = told.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
+    let real = apt::dependencies(NEWEST)?.into_iter().next();
     let real = real.with_context(|| format!("apt knows no package {NEWEST}"))?;
-    apt::download(real, directory)
+    apt::download(&real, directory)
 }
 
 /// Unpacks what is wanted of a package, with a list of what each module needs.
 fn unpack(package: &Path, to: &Path) -> Result<()> {
-    fs::create_dir(to).with_context(|| format!("can't create {}", to.display()))?;
-    let mut whole = Command::new("dpkg-deb")
-        .arg("--fsys-tarfile")
-        .arg(package)
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("can't run dpkg-deb")?;
-    let archive = whole.stdout.take().context("dpkg-deb has no output")?;
-    let mut tar = Command::new("tar");
-    tar.args(["--extract", "--no-same-owner", "--wildcards", "--directory"]).arg(to).args(WANTED);
-    let taken = tar.stdin(archive).status().context("can't run tar")?;
-    if !(whole.wait()?.success() && taken.success()) {
-        bail!("{} can't be unpacked", package.display());
-    }
+    apt::unpack(package, to, &WANTED)?;
     if !to.join("lib").is_dir() {
         // Where later versions of Debian have it.
         fs::rename(to.join("usr/lib"), to.join("lib")).context("the package has no modules")?;

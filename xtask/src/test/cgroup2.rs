@@ -38,7 +38,7 @@ const FILES: [(&str, &str); 13] = [
 ];
 
 /// What is run there and is not on every machine.
-const PACKAGES: [Package; 2] = [Package::SYSTEMD, Package::DBUS];
+const PACKAGES: [Package<'_>; 2] = [Package::SYSTEMD, Package::DBUS];
 
 /// How much longer the tests wait there for what has to happen.
 const PATIENCE: u32 = 10;
