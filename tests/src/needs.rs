@@ -27,6 +27,8 @@ pub enum Need {
     CgroupV2,
     /// The plugins of CNI, and iptables for them.
     Cni,
+    /// Distribution's registry and skopeo, of Debian.
+    Registry,
     /// iptables that writes nftables' tables.
     IptablesNft,
     /// The cgroup controller for memory.
@@ -57,6 +59,9 @@ impl Need {
 
     fn is_there(self) -> bool {
         match self {
+            Self::Registry => {
+                runs("docker-registry", &["--version"]) && runs("skopeo", &["--version"])
+            }
             Self::Nginx => Path::new("/usr/sbin/nginx").exists(),
             Self::Blog => crate::node::beside_sandbar("blog").exists(),
             Self::Setsid => runs("setsid", &["--version"]),
@@ -88,6 +93,7 @@ impl Need {
 
     fn why(self) -> &'static str {
         match self {
+            Self::Registry => "it needs docker-registry and skopeo",
             Self::Nginx => "it needs nginx",
             Self::Blog => "it needs examples/blog: cargo build -p blog first",
             Self::Setsid => "it needs setsid (util-linux)",

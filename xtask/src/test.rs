@@ -22,7 +22,7 @@ use step::{Outcome, Step};
 use summary::Summary;
 
 /// What real-kernel tests run.
-const PACKAGES: [Package<'_>; 13] = [
+const PACKAGES: [Package<'_>; 15] = [
     Package::BUSYBOX,
     Package::NGINX,
     Package::NFTABLES,
@@ -36,6 +36,8 @@ const PACKAGES: [Package<'_>; 13] = [
     Package::DOCKER,
     Package::CNI,
     Package::IPTABLES,
+    Package::REGISTRY,
+    Package::SKOPEO,
 ];
 
 /// How it was asked for.
