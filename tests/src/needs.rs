@@ -1,7 +1,7 @@
 //! What a test needs of the machine it runs on.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Something that not every machine has.
@@ -21,6 +21,8 @@ pub enum Need {
     Containerd,
     /// Docker's daemon and command line, of Debian.
     Docker,
+    /// The image of pause for every architecture.
+    PauseImage,
     /// systemd, D-Bus's daemon and cgroup v2 alone, in which they can be run.
     Systemd,
     /// cgroup v2 alone.
@@ -57,6 +59,12 @@ impl Need {
         needs.iter().find(|need| !need.is_there()).map(|need| need.why().to_owned())
     }
 
+    /// Where the image of pause for every architecture is made, an OCI image layout.
+    pub fn pause_image() -> PathBuf {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        here.with_file_name("target/pause-image/image")
+    }
+
     fn is_there(self) -> bool {
         match self {
             Self::Registry => {
@@ -71,6 +79,7 @@ impl Need {
             Self::Docker => {
                 ["/usr/sbin/dockerd", "/usr/bin/docker"].iter().all(|it| runs(it, &["--version"]))
             }
+            Self::PauseImage => Self::pause_image().join("index.json").exists(),
             Self::Systemd => {
                 runs("systemd", &["--version"])
                     && runs("dbus-daemon", &["--version"])
@@ -101,6 +110,7 @@ impl Need {
             Self::Podman => "it needs podman",
             Self::Containerd => "it needs containerd",
             Self::Docker => "it needs Docker (Debian's docker.io)",
+            Self::PauseImage => "it needs target/pause-image: cargo xtask pause-image first",
             Self::Systemd => "it needs systemd, dbus-daemon, and cgroup v2 alone",
             Self::CgroupV2 => "it needs cgroup v2 alone",
             Self::Cni => {
