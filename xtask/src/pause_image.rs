@@ -8,6 +8,8 @@ mod layout;
 mod toolchain;
 mod trial;
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -70,8 +72,23 @@ fn make(toolchain: &Toolchain, output: &Path) -> Result<()> {
     if layout != Layout::of(&build(toolchain)?)? {
         bail!("a second build has other bytes than the first");
     }
+    write_programs(&first)?;
     layout.write(output)?;
     println!("{} {}", layout.index(), output.display());
+    Ok(())
+}
+
+/// Leaves the programs where they are named for `crates/pause/Dockerfile`.
+fn write_programs(programs: &[(Architecture, Vec<u8>)]) -> Result<()> {
+    let directory = workspace().join("target/pause-image/programs");
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("can't create {}", directory.display()))?;
+    for (architecture, program) in programs {
+        let file = directory.join(format!("pause-{}", architecture.name));
+        fs::write(&file, program)
+            .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o755)))
+            .with_context(|| format!("can't write {}", file.display()))?;
+    }
     Ok(())
 }
 
