@@ -186,7 +186,7 @@ fn listed(peers: &[&Peer], scratch: &Path, runs: usize) -> Line {
             // Podman takes minutes to make so many.
             let many = if peer.name == "Sandbar" { MANY } else { MANY / 10 };
             for number in 0..many {
-                let label = format!("LABEL number={number}");
+                let label = format!("ENV NUMBER={number}");
                 let name = format!("localhost/many:{number}");
                 peer.run(&["import", "--change", &label, &archive, &name])?;
             }
