@@ -22,6 +22,7 @@ mod archive;
 mod bundle;
 mod cgroups;
 mod command;
+pub mod cri;
 mod descriptor;
 mod http;
 mod leftovers;

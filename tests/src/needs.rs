@@ -19,6 +19,8 @@ pub enum Need {
     Podman,
     /// containerd and its `ctr`.
     Containerd,
+    /// curl, with HTTP/2.
+    Curl,
     /// Docker's daemon and command line, of Debian.
     Docker,
     /// The image of pause for every architecture.
@@ -76,6 +78,7 @@ impl Need {
             Self::Perl => runs("perl", &["-MSocket", "-e", "1"]),
             Self::Podman => runs("podman", &["--version"]),
             Self::Containerd => runs("containerd", &["--version"]),
+            Self::Curl => runs("curl", &["--http2-prior-knowledge", "--version"]),
             Self::Docker => {
                 ["/usr/sbin/dockerd", "/usr/bin/docker"].iter().all(|it| runs(it, &["--version"]))
             }
@@ -109,6 +112,7 @@ impl Need {
             Self::Perl => "it needs perl",
             Self::Podman => "it needs podman",
             Self::Containerd => "it needs containerd",
+            Self::Curl => "it needs curl with HTTP/2",
             Self::Docker => "it needs Docker (Debian's docker.io)",
             Self::PauseImage => "it needs target/pause-image: cargo xtask pause-image first",
             Self::Systemd => "it needs systemd, dbus-daemon, and cgroup v2 alone",

@@ -1,13 +1,16 @@
-//! The image of `cargo xtask pause-image` in place of Kubernetes' pause image, in Debian's Podman.
+//! The image of `cargo xtask pause-image` in place of Kubernetes' pause image, in Debian's Podman and containerd.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sandbar_tests::{Command, Need, Node, Rootfs, tests};
+use rustix::process::Signal;
+use sandbar_tests::cri::{ask, field};
+use sandbar_tests::{Command, Need, Node, Rootfs, SOON, tests, until};
 
 tests! {
     podman_makes_pods_with_it [Podman, PauseImage],
+    containerd_makes_sandboxes_with_it [Containerd, Curl, PauseImage],
 }
 
 /// Podman needs a while for what Sandbar does at once.
@@ -68,4 +71,64 @@ fn podman_makes_pods_with_it(node: &Node) {
     says("pod stop p").ok();
     assert_eq!(state("ExitCode"), "0\n", "it ends by SIGTERM");
     says("pod rm -f p").ok();
+}
+
+/// containerd with the interface that Kubernetes speaks, and this image.
+const CONTAINERD: &str = r#"
+version = 2
+root = "/run/test/containerd"
+state = "/run/test/containerd-state"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs",
+    "io.containerd.snapshotter.v1.devmapper"]
+[grpc]
+  address = "/run/test/containerd.sock"
+[ttrpc]
+  address = "/run/test/containerd.sock.ttrpc"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "IMAGE"
+  disable_apparmor = true
+  # Without CAP_SYS_RESOURCE, a process can't be made less likely to be killed.
+  restrict_oom_score_adj = true
+  disable_tcp_service = true
+"#;
+
+fn containerd_makes_sandboxes_with_it(node: &Node) {
+    let config = node.file("config.toml", CONTAINERD.replace("IMAGE", PAUSE));
+    let daemon = node.run("/usr/bin/containerd", ["-c"]).with([&config]).within(LONG).begin();
+    let socket = Path::new("/run/test/containerd.sock");
+    until("containerd's socket", SOON, || socket.exists().then_some(()));
+    let ctr = |line: &str| {
+        let ctr = node.run("/usr/bin/ctr", ["-n", "k8s.io", "-a"]).with([socket]);
+        ctr.with(line.split_whitespace()).within(LONG)
+    };
+    ctr("images import").with([pause(node)]).ok();
+
+    let metadata = [field(1, "p"), field(2, "u"), field(3, "n")].concat();
+    // The node's own network, as there are no plugins for another: NamespaceMode NODE is 2.
+    let namespaces = [1 << 3, 2];
+    let linux = field(2, field(1, namespaces));
+    let sandbox = [field(1, metadata), field(8, linux)].concat();
+    let made = ask(node, socket, "RunPodSandbox", &field(1, sandbox));
+    let id = String::from_utf8(made[2..].to_vec()).expect("an id");
+    let status = ask(node, socket, "PodSandboxStatus", &field(1, &id));
+    assert!(String::from_utf8_lossy(&status).contains(&id));
+
+    let tasks = ctr("tasks ls").ok();
+    let row = tasks.lines().find(|row| row.starts_with(&id)).expect("the sandbox's task");
+    let [_, process, "RUNNING"] = row.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("{tasks}");
+    };
+    let of = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}")).expect("a file");
+    assert_eq!(of("cmdline"), "/pause\0");
+    assert!(of("status").contains("Uid:\t65535\t65535\t65535\t65535\n"), "{}", of("status"));
+    let status = of("status");
+    let numbers = status.lines().find(|line| line.starts_with("NSpid:")).expect("its numbers");
+    assert!(numbers.ends_with("\t1"), "{numbers}: process 1 of its namespace");
+
+    let _stopped = ask(node, socket, "StopPodSandbox", &field(1, &id));
+    assert!(!Path::new(&format!("/proc/{process}")).exists(), "it has ended");
+    let _removed = ask(node, socket, "RemovePodSandbox", &field(1, &id));
+    assert_eq!(ctr("containers ls -q").ok(), "");
+    daemon.signal(Signal::TERM);
+    daemon.wait();
 }

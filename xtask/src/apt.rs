@@ -31,6 +31,7 @@ impl Package<'static> {
     pub(crate) const CRUN: Self = Self { name: "crun", program: "crun" };
     pub(crate) const RUNC: Self = Self { name: "runc", program: "runc" };
     pub(crate) const CONTAINERD: Self = Self { name: "containerd", program: "containerd" };
+    pub(crate) const CURL: Self = Self { name: "curl", program: "curl" };
     pub(crate) const DOCKER: Self = Self { name: "docker.io", program: "dockerd" };
     pub(crate) const NETAVARK: Self = Self { name: "netavark", program: "netavark" };
     pub(crate) const AARDVARK: Self = Self { name: "aardvark-dns", program: "aardvark-dns" };

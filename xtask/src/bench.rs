@@ -52,7 +52,7 @@ const PODMAN: [Package<'_>; 6] = [
 const TRAFFIC: [Package<'_>; 4] = [Package::IPERF, Package::WRK, Package::NGINX, Package::IPROUTE];
 
 /// What images are pulled from, and put there with.
-const REGISTRY: [Package; 2] = [Package::REGISTRY, Package::SKOPEO];
+const REGISTRY: [Package<'_>; 2] = [Package::REGISTRY, Package::SKOPEO];
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

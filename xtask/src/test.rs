@@ -22,7 +22,7 @@ use step::{Outcome, Step};
 use summary::Summary;
 
 /// What real-kernel tests run.
-const PACKAGES: [Package<'_>; 15] = [
+const PACKAGES: [Package<'_>; 16] = [
     Package::BUSYBOX,
     Package::NGINX,
     Package::NFTABLES,
@@ -33,6 +33,7 @@ const PACKAGES: [Package<'_>; 15] = [
     Package::NETAVARK,
     Package::CATATONIT,
     Package::CONTAINERD,
+    Package::CURL,
     Package::DOCKER,
     Package::CNI,
     Package::IPTABLES,
