@@ -199,6 +199,11 @@ impl Engine {
             sandbar_network::detach(&attachment.host_interface)?;
             sandbar_network::attach(&bridge, netns, &attachment)
         })?;
+        if default_route == DefaultRoute::Elsewhere
+            && let Some(first) = pod::connections(&self.roots.pod(&pod.id))?.first()
+        {
+            bridge.share(addresses(first))?;
+        }
         if network.names
             && let Err(error) = self.make_known(pod, connection, &network)
         {

@@ -6,7 +6,7 @@ mod set_up;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::{
-    Error, ErrorKind, InterfaceName, Lingering, Result, Subnet, Subnet6,
+    Error, ErrorKind, InterfaceName, Lingering, PodAddresses, Result, Subnet, Subnet6,
     message::open_route,
     nftables::{self, Loopback6, Network, Nftables},
     overlap,
@@ -304,6 +304,27 @@ impl Bridge {
         };
         nftables::withdraw(&mut nftables, &self.name)?;
         nftables::take_away(&mut nftables, &self.network())?;
+        Ok(nftables.linger())
+    }
+
+    /// Notes that the pod with these addresses, of another bridge, was put on this one, too: who comes from here to its
+    /// published ports is answered past the host, so that the pod has to see the gateway. A repetition is no error.
+    ///
+    /// # Errors
+    /// `NoNftables`, `PermissionDenied`, `System`.
+    pub fn share(&self, pod: impl Into<PodAddresses>) -> Result<Lingering> {
+        let mut nftables = Nftables::open()?;
+        nftables::link(&mut nftables, &self.network(), pod.into())?;
+        Ok(nftables.linger())
+    }
+
+    /// Notes that it was taken off this one; that it was not on it is no error.
+    ///
+    /// # Errors
+    /// `NoNftables`, `PermissionDenied`, `System`.
+    pub fn unshare(&self, pod: impl Into<PodAddresses>) -> Result<Lingering> {
+        let mut nftables = Nftables::open()?;
+        nftables::unlink(&mut nftables, &self.network(), pod.into())?;
         Ok(nftables.linger())
     }
 

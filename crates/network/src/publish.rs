@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::{
     Bridge, Error, ErrorKind, Lingering, PodAddresses, PublishedPort, Result,
     netlink::{Answer, Refusal},
-    nftables::{Batch, Destination, Element, Failure, Map, Nftables, all_of},
+    nftables::{Batch, Destination, Element, Failure, Map, Nftables, all_of, forget_links},
 };
 
 /// How often a removal is tried again because someone else changed the firewall between a look and the change.
@@ -49,10 +49,11 @@ pub fn put_back(
     to: impl Into<PodAddresses>,
     ports: &[PublishedPort],
 ) -> Result<Lingering> {
+    let to = to.into();
     for bridge in bridges {
         drop(bridge.ensure_whole()?);
+        drop(bridge.share(to)?);
     }
-    let to = to.into();
     let wanted: HashMap<Element, Destination> =
         ports.iter().flat_map(|port| Element::of(port, to)).collect();
     let call = || format!("take back what is published wrongly, of or for {to}");
@@ -160,7 +161,8 @@ pub fn unpublish(from: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Resu
     })
 }
 
-/// Takes back every port that leads to any of these addresses, whatever it was published as: to clean up after a pod of which
+/// Takes back every port that leads to any of these addresses, whatever it was published as, and what was noted by
+/// [`Bridge::share`]: to clean up after a pod of which
 /// nothing but the lease is known.
 ///
 /// # Errors
@@ -168,10 +170,15 @@ pub fn unpublish(from: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Resu
 pub fn unpublish_address(from: impl Into<PodAddresses>) -> Result<Lingering> {
     let from = from.into();
     let call = || format!("unpublish all ports of {from}");
-    remove(call, |nftables| {
+    let lingering = remove(call, |nftables| {
         let all = all_elements(nftables)?.into_iter();
         Ok(all.filter(|(_, led)| led.is_at(from)).map(|(element, _)| element).collect())
-    })
+    })?;
+    match Nftables::open() {
+        Err(error) if error.kind() == ErrorKind::NoNftables => {}
+        nftables => forget_links(&mut nftables?, from)?,
+    }
+    Ok(lingering)
 }
 
 /// Removes what `look` finds. The kernel removes an element by its key, whatever its value; so the removal is bound

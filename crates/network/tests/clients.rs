@@ -8,12 +8,15 @@
 
 mod node;
 
-use std::{fs, net::IpAddr};
+use std::{fs, net::IpAddr, os::fd::AsFd};
 
 use node::{
     HOST, HOST_6, addresses, ask, both, dual, further, gateways, neighbour, on_a_node, pod, port,
+    run, tcp,
 };
-use sandbar_network::{Access, Protocol, publish};
+use sandbar_network::{
+    Access, Attachment, DefaultRoute, Protocol, attach, publish, put_back, unpublish_address,
+};
 
 /// Within a network the gateway, for the server would answer past the host; across networks the client itself.
 fn the_client_is_seen_across_networks(bridges_call_netfilter: &str) {
@@ -41,6 +44,44 @@ fn the_client_is_seen_across_networks(bridges_call_netfilter: &str) {
             }
         }
     }
+}
+
+/// It would answer past the host, by its own interface on the client's network.
+#[test]
+fn a_server_on_the_clients_network_too_sees_the_gateway() {
+    on_a_node("a_server_on_the_clients_network_too_sees_the_gateway", || {
+        let first = dual();
+        let second = further("second", 5, Access::Open);
+        let client = pod(&first, "client", 2);
+        let server = pod(&second, "server", 2);
+        let also = Attachment {
+            pod_interface: "eth1".parse().unwrap(),
+            default_route: DefaultRoute::Elsewhere,
+            ..Attachment::new("sb-also".parse().unwrap(), addresses(&first, 3))
+        };
+        attach(&first, server.file().as_fd(), &also).unwrap();
+        server.serve(80, Protocol::Tcp);
+        let to = addresses(&second, 2);
+        let ports = [port(8080, 80, Protocol::Tcp)];
+        publish(to, &ports).unwrap();
+        first.share(to).unwrap();
+        first.share(to).unwrap();
+        let seen = || gateways(&second).map(|by| client.inside(|| tcp(by, 8080)));
+        let by_gateway = gateways(&second).map(|it| Some(it.to_string()));
+        assert_eq!(seen(), by_gateway);
+        run("nft", &["flush", "ruleset"]);
+        put_back(&[second.clone(), first.clone()], to, &ports).unwrap();
+        assert_eq!(seen(), by_gateway);
+        let noted = || {
+            run("nft", &["list", "table", "inet", "sandbar"]).contains("10.84.0.0/16 . 10.85.0.2")
+        };
+        assert!(noted());
+        first.unshare(to).unwrap();
+        assert!(!noted());
+        first.share(to).unwrap();
+        unpublish_address(to).unwrap();
+        assert!(!noted());
+    });
 }
 
 #[test]

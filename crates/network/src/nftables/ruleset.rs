@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! set subnets, subnets6 { flags interval }   the subnets of pods
-//! set same_network, same_network6            subnet . subnet, for each
+//! set same_network, same_network6            subnet . subnet, for each, and subnet . address for each pod that is on
+//!                                            the subnet's network, and has its ports at this address of another
 //! set bridges                                the bridges they are on
 //! set internal, isolated                     those among them that are
 //! set same_bridge                            bridge . bridge, for each

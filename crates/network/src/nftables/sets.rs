@@ -9,7 +9,7 @@ use crate::{InterfaceName, netlink::attribute};
 /// The subnets of pods.
 pub(super) const SUBNETS: &str = "subnets";
 pub(super) const SUBNETS_6: &str = "subnets6";
-/// Two of them that are one link for some pod: each with itself.
+/// Two of them that are one link for some pod: each with itself, and with the addresses that pods of it have elsewhere.
 pub(super) const SAME_NETWORK: &str = "same_network";
 pub(super) const SAME_NETWORK_6: &str = "same_network6";
 /// The bridges they are on.
