@@ -50,6 +50,7 @@ mod carrier;
 pub mod cni;
 mod default_route;
 mod error;
+mod flow;
 mod inside;
 mod interface;
 mod lease;

@@ -9,7 +9,7 @@ use netlink_packet_netfilter::nftables::NfTablesMessage;
 use rustix::io::Errno;
 
 use crate::{
-    Bridge, Error, ErrorKind, Lingering, PodAddresses, PublishedPort, Result,
+    Bridge, Error, ErrorKind, Lingering, PodAddresses, PublishedPort, Result, flow,
     netlink::{Answer, Refusal},
     nftables::{Batch, Destination, Element, Failure, Map, Nftables, all_of, forget_links},
 };
@@ -26,7 +26,8 @@ const AT_ONCE: usize = 64;
 /// A published port is reached at every address of the host (or at its one `host_ip`) by the host itself, 127.0.0.1
 /// included, by the host's neighbours and by all pods. The pod sees its client's own address, except that connections
 /// of pods of its own network by way of the host, and of the host by way of 127.0.0.1 or ::1, come from the gateway.
-/// A port at one address goes before the same port at all. Whether ::1 leads to pods, [`Bridge::ensure`] tells.
+/// A port at one address goes before the same port at all. What is sent by UDP or SCTP to a port comes to the pod even
+/// if it was sent there before. Whether ::1 leads to pods, [`Bridge::ensure`] tells.
 ///
 /// # Errors
 /// `PortTaken`, naming the port, when one is published already (by this pod, too); `InvalidInput` for a port at an
@@ -63,7 +64,7 @@ pub fn put_back(
             Some(wanted) => wanted != led,
             None => led.is_at(to),
         };
-        Ok(all.filter(is_wrong).map(|(element, _)| element).collect())
+        Ok(all.filter(is_wrong).collect())
     })?);
     add(to, ports, Batch::create)
 }
@@ -115,7 +116,10 @@ fn add(
     let mut nftables = Nftables::open()?;
     match nftables.commit(batch, None) {
         Err(error) => Err(Error::system(call(), error)),
-        Ok(Ok(())) => Ok(nftables.linger()),
+        Ok(Ok(())) => {
+            flow::forget_untranslated(ports);
+            Ok(nftables.linger())
+        }
         Ok(Err(Failure { message, refusal })) => match refusal.errno() {
             // Which of the two it is when the key is there with another value, depends on the kernel.
             Errno::EXIST | Errno::BUSY => {
@@ -131,7 +135,7 @@ fn add(
 
 /// Takes back ports that lead to the pod with these addresses; those that lead elsewhere, or nowhere, are left as they are.
 ///
-/// Connections that are open go on until they or the pod end.
+/// TCP connections that are open go on until they or the pod end. Flows of UDP and SCTP end: they would have none.
 ///
 /// # Errors
 /// `Busy`, `PermissionDenied`, `System`.
@@ -154,7 +158,7 @@ pub fn unpublish(from: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Resu
                 .flat_map(|message| Element::read(map, message))
                 .any(|element| element == wanted);
             if is_there && seen.insert(wanted.0.clone()) {
-                found.push(wanted.0);
+                found.push(wanted);
             }
         }
         Ok(found)
@@ -172,7 +176,7 @@ pub fn unpublish_address(from: impl Into<PodAddresses>) -> Result<Lingering> {
     let call = || format!("unpublish all ports of {from}");
     let lingering = remove(call, |nftables| {
         let all = all_elements(nftables)?.into_iter();
-        Ok(all.filter(|(_, led)| led.is_at(from)).map(|(element, _)| element).collect())
+        Ok(all.filter(|(_, led)| led.is_at(from)).collect())
     })?;
     match Nftables::open() {
         Err(error) if error.kind() == ErrorKind::NoNftables => {}
@@ -186,7 +190,7 @@ pub fn unpublish_address(from: impl Into<PodAddresses>) -> Result<Lingering> {
 /// and all begins anew.
 fn remove(
     call: impl Fn() -> String,
-    look: impl Fn(&mut Nftables) -> io::Result<Vec<Element>>,
+    look: impl Fn(&mut Nftables) -> io::Result<Vec<(Element, Destination)>>,
 ) -> Result<Lingering> {
     let mut nftables = match Nftables::open() {
         Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(Lingering::default()),
@@ -199,7 +203,7 @@ fn remove(
         };
         let found = look(&mut nftables).map_err(|error| Error::system(call(), error))?;
         let mut batch = Batch::new();
-        for element in found {
+        for (element, _) in &found {
             batch.delete(element.removal());
         }
         if batch.is_empty() {
@@ -210,6 +214,7 @@ fn remove(
             .map_err(|error| Error::system(call(), error))?;
         match outcome {
             Ok(()) => {
+                flow::forget_translated(&found);
                 return Ok(nftables.linger());
             }
             Err(failure) if is_stale(&failure.refusal) => {}

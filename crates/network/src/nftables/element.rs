@@ -47,10 +47,13 @@ impl Destination {
         Self([&octets(address)[..], &padded(port)].concat())
     }
 
+    pub(crate) fn is_address(&self, address: IpAddr) -> bool {
+        self.0.split_last_chunk::<4>().is_some_and(|(own, _port)| own == octets(address))
+    }
+
     pub(crate) fn is_at(&self, addresses: PodAddresses) -> bool {
         let own = [Some(IpAddr::V4(addresses.v4)), addresses.v6.map(IpAddr::V6)];
-        let address = self.0.split_last_chunk::<4>().map(|(address, _port)| address);
-        own.into_iter().flatten().any(|own| address == Some(&octets(own)))
+        own.into_iter().flatten().any(|own| self.is_address(own))
     }
 }
 
@@ -83,6 +86,15 @@ impl Element {
         maps.into_iter()
             .filter_map(|(map, to)| Some((Self { map, key: key.clone() }, to?)))
             .collect()
+    }
+
+    /// The one address of the host, if there is one, the protocol's number, and the host's port.
+    pub(crate) fn parts(&self) -> Option<(Option<IpAddr>, u8, u16)> {
+        let (rest, [high, low, ..]) = self.key.split_last_chunk::<4>()?;
+        let (ip, [protocol, ..]) = rest.split_last_chunk::<4>()?;
+        let v4 = <[u8; 4]>::try_from(ip).map(IpAddr::from);
+        let ip = v4.or_else(|_| <[u8; 16]>::try_from(ip).map(IpAddr::from)).ok();
+        Some((ip, *protocol, u16::from_be_bytes([*high, *low])))
     }
 
     pub(crate) fn map(&self) -> Map {
@@ -246,6 +258,8 @@ mod tests {
         let at = Element::of(&port(Some(Ipv4Addr::LOCALHOST.into())), BOTH);
         assert_eq!(at[0].0.key, [127, 0, 0, 1, 17, 0, 0, 0, 0x1f, 0x90, 0, 0]);
         assert_eq!((at[0].0.map, at.len()), (Map::PublishedAt, 1));
+        assert_eq!(at[0].0.parts(), Some((Some(Ipv4Addr::LOCALHOST.into()), 17, 8080)));
+        assert_eq!(elements[0].0.parts(), Some((None, 17, 8080)));
         let at = Element::of(&port(Some(Ipv6Addr::LOCALHOST.into())), BOTH);
         assert_eq!((at[0].0.map, at[0].0.key.len(), at.len()), (Map::PublishedAt6, 24, 1));
         let without = PodAddresses::from(BOTH.v4);
