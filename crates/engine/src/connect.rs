@@ -178,8 +178,8 @@ impl Engine {
     ) -> Result<(), Error> {
         sandbar_network::detach(&connection.host_interface.parse()?)?;
         let network = self.network(connection.network.as_str())?;
-        if let Some(first) = others.first() {
-            let _closed = bridge_of(&network)?.unshare(addresses(first))?;
+        if let Some(gateway) = Connection::gateway_of(others) {
+            let _closed = bridge_of(&network)?.unshare(addresses(gateway))?;
         }
         if network.names {
             self.names_of(&network).remove_endpoint(pod.id.as_str())?;

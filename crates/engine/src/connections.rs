@@ -200,9 +200,10 @@ impl Engine {
             sandbar_network::attach(&bridge, netns, &attachment)
         })?;
         if default_route == DefaultRoute::Elsewhere
-            && let Some(first) = pod::connections(&self.roots.pod(&pod.id))?.first()
+            && let Some(gateway) =
+                Connection::gateway_of(&pod::connections(&self.roots.pod(&pod.id))?)
         {
-            bridge.share(addresses(first))?;
+            bridge.share(addresses(gateway))?;
         }
         if network.names
             && let Err(error) = self.make_known(pod, connection, &network)
