@@ -17,10 +17,11 @@ pub(crate) struct Pull {
     /// The image of another platform, as in linux/arm64
     #[arg(long, value_name = "OS/ARCH")]
     platform: Option<Platform>,
-    /// Whether the registry needs TLS and a good certificate
+    /// Insist on TLS, or with =false on nothing
     #[arg(
         long,
         value_name = "BOOL",
+        hide_possible_values = true,
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "true"
