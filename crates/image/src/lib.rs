@@ -48,7 +48,7 @@ mod tarball;
 mod unpack;
 mod zstd;
 
-pub use create::{File, Settings};
+pub use create::{Changes, File, Settings};
 pub use digest::{Digest, ImageId};
 pub use error::{Error, ErrorKind, Result};
 pub use image::{Image, Summary};

@@ -12,4 +12,7 @@ mod nodes;
 mod root;
 mod whiteout;
 
+pub(crate) use attributes::keeps;
 pub(crate) use layer::unpack;
+pub(crate) use name::split;
+pub(crate) use whiteout::is_whiteout;

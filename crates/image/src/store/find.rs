@@ -114,10 +114,15 @@ impl Store {
         Ok(Image { id, reference, config, layers, size: record.size, created, _lock: lock })
     }
 
-    pub(super) fn config(&self, id: &ImageId) -> Result<ImageConfiguration> {
-        let bytes = self.read_whole(&self.blobs, &id.0.hex())?.ok_or_else(|| {
+    /// An image's configuration as it came.
+    pub(crate) fn configuration_bytes(&self, id: &ImageId) -> Result<Vec<u8>> {
+        self.read_whole(&self.blobs, &id.0.hex())?.ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, format!("the configuration of image {id} is missing"))
-        })?;
+        })
+    }
+
+    pub(super) fn config(&self, id: &ImageId) -> Result<ImageConfiguration> {
+        let bytes = self.configuration_bytes(id)?;
         decode(&bytes, || format!("the configuration of image {id}"))
     }
 

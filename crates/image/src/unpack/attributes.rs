@@ -63,7 +63,7 @@ fn owner(entry: &Entry) -> (Uid, Gid) {
 ///
 /// # Errors
 /// For those with which overlayfs is steered: an image has no say in how its layers are put together.
-fn keeps(name: &str) -> Result<bool> {
+pub(crate) fn keeps(name: &str) -> Result<bool> {
     if name.starts_with("trusted.overlay.") || name.starts_with("user.overlay.") {
         return Err(Error::malformed(format!("the attribute {name} is reserved for overlayfs")));
     }
