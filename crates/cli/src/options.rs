@@ -1,5 +1,6 @@
-//! The options of `run`, `create` and `exec`, by what they are about, and the step that resolves them into the
-//! engine's own: relative paths, the caller's variables and files are looked up there, through [`Surroundings`].
+//! The options that commands share, by what they are about; those of `run`, `create` and `exec` with the step that
+//! resolves them into the engine's own: relative paths, the caller's variables and files are looked up there, through
+//! [`Surroundings`].
 
 mod container;
 mod exposing;
@@ -8,6 +9,7 @@ mod membership;
 mod namespaces;
 mod process;
 mod publishing;
+mod registry;
 mod resources;
 mod security;
 mod storage;
@@ -20,6 +22,7 @@ pub(crate) use membership::{Addressing, check_alias, sort};
 pub(crate) use namespaces::{Joining, addressing};
 pub(crate) use process::{Process, environment, working_directory};
 pub(crate) use publishing::Publishing;
+pub(crate) use registry::RegistryAccess;
 pub(crate) use resources::Resources;
 pub(crate) use security::Security;
 pub(crate) use storage::Storage;

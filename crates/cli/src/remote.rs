@@ -1,18 +1,62 @@
-//! A repository of a registry, as the store pulls from it.
+//! Pulling from registries: where a name leads, and a registry's repository as the store wants it.
 
-use sandbar_image::{Cause, Digest, ManifestName, Remote, RemoteBlob, RemoteManifest};
-use sandbar_registry::{Client, Location};
+use sandbar_image::{
+    Cause, Digest, Home, Loaded, ManifestName, Platform, Progress, Reference, Remote, RemoteBlob,
+    RemoteManifest, Store,
+};
+use sandbar_registry::{Client, ErrorKind, Location};
 
-/// What an image is pulled from.
-pub(crate) struct Repository<'c> {
-    client: &'c Client,
-    location: Location,
+use crate::failure::{Doing, Failure, Result as Done};
+
+/// Pulls `image`, from the first of the places that its name may mean and that has it.
+pub(crate) fn pull(
+    client: &Client,
+    store: &Store,
+    image: &str,
+    platform: Option<&Platform>,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Done<Loaded> {
+    let action = format!("pull {image}");
+    let mut refused = None;
+    for location in client.resolve(image).doing(&action)? {
+        let name = Reference::parse(&location.to_string(), Home::DockerHub).doing(&action)?;
+        if name.registry() == "localhost" {
+            let message = format!("cannot pull {name}: it is of this machine");
+            let hint = "'sandbar images' shows what there is; a registry here has a port";
+            return Err(Failure::new(message).hint(hint));
+        }
+        let repository = Repository { client, location };
+        match store.pull(&repository, &name, platform, progress) {
+            Ok(pulled) => return Ok(pulled),
+            // A short name may be meant elsewhere.
+            Err(error) if is_not_there(&error) => refused = Some(error),
+            Err(error) => return Err(Failure::of(format!("pull {name}"), error)),
+        }
+    }
+    match refused {
+        Some(error) => Err(Failure::of(action, error)),
+        None => Err(Failure::new(format!("cannot {action}: no registry is searched for it"))
+            .hint("name it in full, as in docker.io/library/nginx")),
+    }
 }
 
-impl<'c> Repository<'c> {
-    pub(crate) fn new(client: &'c Client, location: Location) -> Self {
-        Self { client, location }
+/// Whether a registry answered that it has no such image, or none for us.
+fn is_not_there(error: &sandbar_image::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<sandbar_registry::Error>() {
+            let kind = error.kind();
+            return kind == ErrorKind::NotFound || kind == ErrorKind::Unauthorized;
+        }
+        source = error.source();
     }
+    false
+}
+
+/// What an image is pulled from.
+struct Repository<'c> {
+    client: &'c Client,
+    location: Location,
 }
 
 impl Remote for Repository<'_> {
