@@ -17,10 +17,10 @@ use super::comparison::Comparison;
 use super::peers::Peer;
 use crate::shell;
 
-/// Measures, each timed thing `runs` times and traffic a tenth as often.
+/// Measures, each timed thing `runs` times and traffic a fifth as often.
 pub(super) fn measure(scratch: &Path, peers: &[&Peer], runs: usize) -> Result<Comparison> {
     give_the_node_an_address()?;
-    let mut lines = traffic::measure(scratch, peers, runs.div_ceil(10));
+    let mut lines = traffic::measure(scratch, peers, runs.div_ceil(5));
     let (own, _) = peers.split_first().context("nobody is measured")?;
     println!("measuring how long it takes to publish a port");
     lines.push(publishing::measure(own, runs));
