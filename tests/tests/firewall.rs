@@ -15,6 +15,7 @@ tests! {
     docker_that_starts_after_a_pod_drops_nothing_of_it [IptablesNft],
     a_firewall_that_drops_what_is_forwarded_is_told [IptablesNft],
     what_others_put_into_the_table_does_not_stay,
+    thousands_of_ports_are_put_back,
 }
 
 const SERVE: &str = "mkdir -p /srv; hostname >/srv/index.html; exec httpd -f -p 80 -h /srv";
@@ -196,5 +197,19 @@ fn what_others_put_into_the_table_does_not_stay(node: &Node) {
         });
         assert!(is_served(8081), "{change}");
     }
+    node.says("rm -f web").ok();
+}
+
+fn thousands_of_ports_are_put_back(node: &Node) {
+    node.has_busybox();
+    let run =
+        "run -d --name web --hostname web -p 20000-24999:20000-24999 -p 8081:80 busybox sh -c";
+    node.says(run).with([SERVE]).ok();
+    until("that it serves", SOON, || is_served(8081).then_some(()));
+    let published = || nft(node, &["list", "map", "inet", "sandbar", "published"]);
+    let before = sorted(&published());
+    nft(node, &["flush", "map", "inet", "sandbar", "published"]);
+    until("all of them", SOON, || (sorted(&published()) == before).then_some(()));
+    node.says("exec web true").ok();
     node.says("rm -f web").ok();
 }

@@ -18,7 +18,7 @@ use netlink_packet_core::{
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use rustix::{io::Errno, net::RecvFlags};
 
-pub(crate) use attributes::{attribute, bytes_at, find, u32_of};
+pub(crate) use attributes::{all_of, attribute, bytes_at, find, u32_of};
 pub(crate) use refusal::Refusal;
 
 /// More than the kernel puts in one datagram of a dump (32 KiB at most).

@@ -5,6 +5,7 @@ mod dumped;
 mod element;
 mod expression;
 mod links;
+mod listed;
 mod policy;
 mod repair;
 mod rules;

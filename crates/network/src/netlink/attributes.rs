@@ -7,9 +7,14 @@ use netlink_packet_core::{DefaultNla, NLA_HEADER_SIZE, NlasIterator};
 
 /// The value of the first attribute of this kind.
 pub(crate) fn find(attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    all_of(attributes, kind).next()
+}
+
+/// The values of all attributes of this kind, up to the first that is mangled.
+pub(crate) fn all_of(attributes: &[u8], kind: u16) -> impl Iterator<Item = &[u8]> {
     NlasIterator::new(attributes)
         .map_while(Result::ok)
-        .find(|attribute| attribute.kind() == kind)
+        .filter(move |attribute| attribute.kind() == kind)
         .map(|attribute| {
             let end = NLA_HEADER_SIZE + attribute.value_length();
             attribute.into_inner().get(NLA_HEADER_SIZE..end).unwrap_or_default()

@@ -8,7 +8,7 @@ use netlink_packet_netfilter::nftables::{
     SetElementList, SetElementMessage,
 };
 
-use super::{TABLE, transaction::elements};
+use super::{TABLE, listed::elements};
 use crate::{PodAddresses, PublishedPort};
 
 /// The maps of published ports.
@@ -121,32 +121,13 @@ impl Element {
 
     /// All elements of a map that an answer has, and where they lead.
     pub(crate) fn read(map: Map, answer: &[u8]) -> Vec<(Self, Destination)> {
-        let lists = elements(answer).map(|message| message.attributes).unwrap_or_default();
-        lists
-            .into_iter()
-            .filter_map(|attribute| match attribute {
-                SetElementList::Elements(elements) => Some(elements),
-                _ => None,
-            })
-            .flatten()
-            .filter_map(|element| match element {
-                ListAttribute::Element(attributes) => entry(map, attributes),
-                _ => None,
+        elements(answer)
+            .filter_map(|listed| {
+                let element = Self { map, key: listed.key.to_vec() };
+                Some((element, Destination(listed.data?.to_vec())))
             })
             .collect()
     }
-}
-
-fn entry(map: Map, attributes: Vec<SetElementAttribute>) -> Option<(Element, Destination)> {
-    let (mut key, mut data) = (None, None);
-    for attribute in attributes {
-        match attribute {
-            SetElementAttribute::Key(DataAttribute::Value(value)) => key = Some(value),
-            SetElementAttribute::Data(DataAttribute::Value(value)) => data = Some(value),
-            _ => {}
-        }
-    }
-    Some((Element { map, key: key? }, Destination(data?)))
 }
 
 /// A question for all elements of a map.
@@ -183,14 +164,19 @@ pub(super) fn interval(set: &str, first: Vec<u8>, last: Vec<u8>) -> SetElementMe
 
 /// A set's pairs of keys, each from the first to the last of its two.
 pub(super) fn pair(set: &str, from: [IpAddr; 2], to: [IpAddr; 2]) -> SetElementMessage {
+    let both = |at: usize| [octets(from[at]), octets(to[at])].concat();
+    range(set, both(0), both(1))
+}
+
+/// A set's keys, of several parts, from `first` to `last` in each.
+pub(super) fn range(set: &str, first: Vec<u8>, last: Vec<u8>) -> SetElementMessage {
     /// `NFTA_DATA_VALUE`.
     const VALUE: u16 = 1;
-    let both = |at: usize| [octets(from[at]), octets(to[at])].concat();
     list(
         set,
         vec![vec![
-            SetElementAttribute::Key(DataAttribute::Value(both(0))),
-            SetElementAttribute::KeyEnd(vec![DefaultNla::new(VALUE, both(1))]),
+            SetElementAttribute::Key(DataAttribute::Value(first)),
+            SetElementAttribute::KeyEnd(vec![DefaultNla::new(VALUE, last)]),
         ]],
     )
 }

@@ -2,18 +2,15 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_core::Nla as _;
-use netlink_packet_netfilter::nftables::{
-    DataAttribute, ListAttribute, NfTablesMessage, SetElementAttribute, SetElementList,
-    SetElementMessage,
-};
+use netlink_packet_netfilter::nftables::{NfTablesMessage, SetElementMessage};
 use rustix::io::Errno;
 
 use super::{
-    Batch, Network, Nftables, TABLE,
+    Batch, Network, Nftables,
     element::{self, octets},
+    listed::{ListedElement, elements},
     sets::{SAME_NETWORK, SAME_NETWORK_6},
-    transaction::{elements, nftables_error},
+    transaction::nftables_error,
 };
 use crate::{Error, PodAddresses, Result, netlink::Answer};
 
@@ -110,14 +107,10 @@ pub(crate) fn forget_links(nftables: &mut Nftables, pod: PodAddresses) -> Result
         let answers =
             nftables.ask([question], Answer::Dump).map_err(|error| Error::system(call(), error))?;
         for message in answers.into_iter().flat_map(std::result::Result::unwrap_or_default) {
-            for found in read(&message).into_iter().filter(|found| leads_to(found, &own)) {
-                batch.delete(NfTablesMessage::DeleteSetElement(SetElementMessage {
-                    attributes: vec![
-                        SetElementList::Table(TABLE.to_owned()),
-                        SetElementList::Set(set.to_owned()),
-                        SetElementList::Elements(vec![ListAttribute::Element(found)]),
-                    ],
-                }));
+            for found in elements(&message).filter(|found| leads_to(found, &own)) {
+                let (first, last) = (found.key.to_vec(), found.key_end.unwrap_or(found.key));
+                let found = element::range(set, first, last.to_vec());
+                batch.delete(NfTablesMessage::DeleteSetElement(found));
             }
         }
     }
@@ -138,34 +131,8 @@ fn commit(nftables: &mut Nftables, batch: Batch, call: &dyn Fn() -> String) -> R
     }
 }
 
-/// The pairs that an answer has, each by its beginning and its end.
-fn read(message: &[u8]) -> Vec<Vec<SetElementAttribute>> {
-    let lists = elements(message).map(|message| message.attributes).unwrap_or_default();
-    let lists = lists.into_iter().filter_map(|attribute| match attribute {
-        SetElementList::Elements(elements) => Some(elements),
-        _ => None,
-    });
-    let pairs = lists.flatten().filter_map(|element| match element {
-        ListAttribute::Element(attributes) => Some(attributes),
-        _ => None,
-    });
-    let is_part = |it: &SetElementAttribute| {
-        matches!(it, SetElementAttribute::Key(_) | SetElementAttribute::KeyEnd(_))
-    };
-    pairs.map(|attributes| attributes.into_iter().filter(is_part).collect()).collect()
-}
-
 /// Whether a pair's second part is this one address.
-fn leads_to(pair: &[SetElementAttribute], address: &[u8]) -> bool {
+fn leads_to(pair: &ListedElement<'_>, address: &[u8]) -> bool {
     let second = |key: &[u8]| key.len() == address.len() * 2 && key.ends_with(address);
-    pair.len() == 2
-        && pair.iter().all(|attribute| match attribute {
-            SetElementAttribute::Key(DataAttribute::Value(key)) => second(key),
-            SetElementAttribute::KeyEnd(values) => values.iter().all(|value| {
-                let mut key = vec![0; value.value_len()];
-                value.emit_value(&mut key);
-                second(&key)
-            }),
-            _ => false,
-        })
+    second(pair.key) && pair.key_end.is_some_and(second)
 }

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, Parseable};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_netfilter::{
     NetfilterHeader, NetfilterMessage, NetfilterProtoFamily,
-    nftables::{GenMessage, NfTablesMessage, SetElementMessage, TableAttribute, TableMessage},
+    nftables::{GenMessage, NfTablesMessage, TableAttribute, TableMessage},
     none::ControlMessage,
 };
 use rustix::io::Errno;
@@ -218,11 +218,6 @@ fn control(message: ControlMessage) -> Request<NetfilterMessage> {
 
 fn of_family(family: NetfilterProtoFamily, message: NfTablesMessage) -> NetfilterMessage {
     NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message)
-}
-
-/// The set elements in an answer.
-pub(super) fn elements(message: &[u8]) -> Option<SetElementMessage> {
-    SetElementMessage::parse(message.get(HEADER..)?).ok()
 }
 
 /// A refusal whose error number tells what the kernel lacks.
