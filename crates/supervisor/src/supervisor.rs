@@ -155,11 +155,12 @@ impl Supervisor {
         let mut asked = false;
         let mut patience = Instant::now() + Duration::from_secs(10);
         let mut tidy = Some(Instant::now() + TIDY_AFTER);
+        let mut is_silent = false;
         loop {
             let active = self.members.values().any(Member::is_active);
             asked |= active;
             // One that was started for a client waits for what that client wants.
-            if !active && (asked || self.clients.is_empty() || Instant::now() >= patience) {
+            if !active && (asked || self.clients.is_empty() || is_silent) {
                 return Ok(());
             }
             let deadline = self.members.values().filter_map(Member::deadline).min();
@@ -167,7 +168,10 @@ impl Supervisor {
             let due = self.guarding.as_ref().and_then(Guarding::due);
             let relayed = self.relay.as_ref().and_then(Relay::due);
             let due = deadline.into_iter().chain(tidy).chain(due).chain(relayed).min();
-            for token in self.poll.wait(due)? {
+            let tokens = self.poll.wait(due)?;
+            // Asked before all that takes long here: what has come meanwhile is heard first.
+            is_silent = tokens.is_empty() && Instant::now() >= patience;
+            for token in tokens {
                 self.serve(token, &mut patience);
                 match token {
                     Token::Stream(_) => {}
