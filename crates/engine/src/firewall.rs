@@ -1,8 +1,9 @@
-//! Keeping a pod's part of the firewall as it is while the pod lives, whatever others do to theirs.
+//! Keeping a pod's part of the firewall, and its place on its bridges, as they are while the pod lives, whatever others
+//! do to theirs.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use sandbar_network::Watch;
+use sandbar_network::{BridgeWatch, Watch};
 use sandbar_spec::{NetworkMode, PodConfig, PodId};
 
 use crate::engine::Engine;
@@ -10,18 +11,32 @@ use crate::engine::Engine;
 /// What the names of our own processes begin with: what they remove is meant to be gone.
 const OWN: &str = "sandbar";
 
-/// A pod's part of the firewall.
+/// A pod's part of the firewall, and its place on its bridges.
 pub(crate) struct Firewall {
     engine: Engine,
     pod: PodId,
-    watch: Watch,
+    rules: Watch,
+    bridges: Option<BridgeWatch>,
     /// Whether something has to be put back.
     is_open: bool,
 }
 
+/// What is watched from before a pod is connected, for its supervisor to go on with.
+#[derive(Debug, Default)]
+pub(crate) struct Watches {
+    pub(crate) rules: Option<OwnedFd>,
+    pub(crate) bridges: Option<OwnedFd>,
+}
+
 /// Begins to watch, for a pod that has something to lose. Where there is no nftables there is nothing to watch.
-pub(crate) fn watch(pod: &PodConfig) -> Option<Watch> {
-    is_ours(pod).then(|| Watch::open(OWN).ok()).flatten()
+pub(crate) fn watch(pod: &PodConfig) -> Watches {
+    if !is_ours(pod) {
+        return Watches::default();
+    }
+    Watches {
+        rules: Watch::open(OWN).ok().map(Watch::into_socket),
+        bridges: BridgeWatch::open().ok().map(BridgeWatch::into_socket),
+    }
 }
 
 /// Whether a pod's networks are Sandbar's own.
@@ -30,30 +45,37 @@ pub(crate) fn is_ours(pod: &PodConfig) -> bool {
 }
 
 impl Firewall {
-    /// What puts the rules that `pod` needs back when somebody else's firewall has been loaded anew. Without `watch`,
-    /// which whoever connected the pod began, nobody may have watched for a while. `None` without nftables.
-    pub(crate) fn new(engine: &Engine, pod: &PodId, watch: Option<OwnedFd>) -> Option<Self> {
-        let is_open = watch.is_none();
-        let watch = match watch {
+    /// What puts the rules that `pod` needs back when somebody else's firewall has been loaded anew, and the pod itself
+    /// on a bridge that was deleted. Without `watches`, which whoever connected the pod began, nobody may have watched
+    /// for a while. `None` without nftables.
+    pub(crate) fn new(engine: &Engine, pod: &PodId, watches: Watches) -> Option<Self> {
+        let is_open = watches.rules.is_none() || watches.bridges.is_none();
+        let rules = match watches.rules {
             Some(socket) => Watch::from_socket(socket, OWN),
             None => Watch::open(OWN).ok()?,
         };
-        Some(Self { engine: engine.clone(), pod: pod.clone(), watch, is_open })
+        let bridges = match watches.bridges {
+            Some(socket) => Some(BridgeWatch::from_socket(socket)),
+            None => BridgeWatch::open().ok(),
+        };
+        Some(Self { engine: engine.clone(), pod: pod.clone(), rules, bridges, is_open })
+    }
+
+    /// What is readable when there is something to look at.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [self.rules.as_fd()].into_iter().chain(self.bridges.as_ref().map(AsFd::as_fd))
     }
 
     /// Looks, and puts back what is missing. `false`: it is to be tried again.
     pub(crate) fn attend(&mut self) -> bool {
         // What can't be read may have been anything.
-        self.is_open |= self.watch.look().unwrap_or(true);
+        self.is_open |= self.rules.look().unwrap_or(true);
+        let is_deleted = self.bridges.as_mut().is_some_and(|it| it.look().unwrap_or(true));
+        // Most bridges that go are others'.
+        self.is_open |= is_deleted && !self.engine.is_on_its_bridges(&self.pod).unwrap_or(false);
         if self.is_open {
             self.is_open = self.engine.put_back(&self.pod).is_err();
         }
         !self.is_open
-    }
-}
-
-impl AsFd for Firewall {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
     }
 }

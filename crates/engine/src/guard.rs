@@ -11,7 +11,7 @@ use sandbar_sys::During;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::firewall::{self, Firewall};
+use crate::firewall::{self, Firewall, Watches};
 use crate::resolvers::Resolvers;
 
 /// What is watched, in one descriptor.
@@ -41,8 +41,8 @@ impl Watched {
 }
 
 impl Engine {
-    /// What looks after `pod` from now on, if its networks are Sandbar's own. `watch` is what whoever connected the pod
-    /// watches the firewall with; `program` starts a resolver. To be made while this process is in the host's mount
+    /// What looks after `pod` from now on, if its networks are Sandbar's own. `watches` are what whoever connected the
+    /// pod watches the firewall with; `program` starts a resolver. To be made while this process is in the host's mount
     /// namespace.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl Engine {
     pub(crate) fn guard(
         &self,
         pod: &PodId,
-        watch: Option<OwnedFd>,
+        watches: Watches,
         program: OwnedFd,
     ) -> Result<Option<Box<dyn Guard>>, Error> {
         let config: Option<PodConfig> = read_record(&self.roots.pod(pod).config())?;
@@ -59,9 +59,9 @@ impl Engine {
         }
         let poll = epoll::create(CreateFlags::CLOEXEC)
             .during("epoll_create1", || "EPOLL_CLOEXEC".into())?;
-        let firewall = Firewall::new(self, pod, watch);
-        if let Some(firewall) = &firewall {
-            epoll::add(&poll, firewall, Watched::Firewall.data(), EventFlags::IN)
+        let firewall = Firewall::new(self, pod, watches);
+        for watched in firewall.iter().flat_map(Firewall::descriptors) {
+            epoll::add(&poll, watched, Watched::Firewall.data(), EventFlags::IN)
                 .during("epoll_ctl", || "the firewall's notifications".into())?;
         }
         let resolvers = Resolvers::new(self, pod, program)?;

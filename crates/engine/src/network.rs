@@ -96,6 +96,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether a pod's interfaces are all on their bridges.
+    pub(crate) fn is_on_its_bridges(&self, pod: &PodId) -> Result<bool, Error> {
+        for connection in &pod::connections(&self.roots.pod(pod))? {
+            let bridge = bridge_of(&self.network_at(connection)?)?;
+            if !sandbar_network::is_plugged(&bridge, &connection.host_interface.parse()?)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Undoes [`Engine::attach_and_publish`], as far as it was done.
     pub(crate) fn detach_and_unpublish(&self, pod: &PodId) -> Result<(), Error> {
         if self.is_connected_by_cni(pod) {

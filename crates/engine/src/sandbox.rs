@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
-use sandbar_network::Watch;
 use sandbar_spec::{NetworkMode, PodConfig};
 use sandbar_supervisor::SandboxNamespaces;
 use sandbar_sys::{During, Failure, Namespaces, unshare};
@@ -12,7 +11,7 @@ use sandbar_sys::{During, Failure, Namespaces, unshare};
 use crate::bridges::Connected;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
-use crate::firewall;
+use crate::firewall::{self, Watches};
 use crate::netns::open_namespace;
 
 /// A pod's namespaces, and the firewall connections that its supervisor closes when there is time.
@@ -23,7 +22,7 @@ pub(crate) struct Sandbox {
     /// What is worth knowing of how they were connected.
     pub(crate) told: Vec<String>,
     /// What the supervisor watches the firewall by, from before the pod was connected.
-    pub(crate) watch: Option<OwnedFd>,
+    pub(crate) watches: Watches,
 }
 
 impl Engine {
@@ -36,9 +35,11 @@ impl Engine {
         if matches!(pod.network, NetworkMode::Path(_)) {
             return Ok(Sandbox { namespaces, ..Sandbox::default() });
         }
-        let watch = firewall::watch(pod).map(Watch::into_socket);
+        let watches = firewall::watch(pod);
         match self.attach_and_publish(pod, net.as_fd()) {
-            Ok(Connected { lingering, told }) => Ok(Sandbox { namespaces, lingering, told, watch }),
+            Ok(Connected { lingering, told }) => {
+                Ok(Sandbox { namespaces, lingering, told, watches })
+            }
             Err(error) => {
                 // What was connected is disconnected; what can't be goes with the namespace.
                 let _disconnected = self.detach_and_unpublish(&pod.id);

@@ -13,6 +13,7 @@ use sandbar_sys::{During, take_inherited};
 use crate::descriptors;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
+use crate::firewall::Watches;
 use crate::roots::Roots;
 
 /// What such a process is called.
@@ -38,12 +39,13 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
     };
     let (file, lock, listener, client) = (next()?, next()?, next()?, next()?);
     let mut namespaces = SandboxNamespaces::default();
-    let mut watch = None;
+    let mut watches = Watches::default();
     for kind in text(kinds).chars() {
         let slot = match kind {
             'n' => &mut namespaces.net,
             'i' => &mut namespaces.ipc,
-            'w' => &mut watch,
+            'w' => &mut watches.rules,
+            'b' => &mut watches.bridges,
             _ => &mut namespaces.uts,
         };
         *slot = Some(next()?);
@@ -81,7 +83,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
         first_client: Some(client),
         lock,
         namespaces,
-        guard: engine.guard(&id, watch, program)?,
+        guard: engine.guard(&id, watches, program)?,
         descriptors: text(limit).parse().ok(),
         remover: (file, remover),
     })?;

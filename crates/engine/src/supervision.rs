@@ -92,11 +92,13 @@ impl Engine {
         let entry = supervisors_entry()?;
         let mut given = vec![null.as_fd(), null.as_fd(), null.as_fd()];
         given.extend([file.as_fd(), lock.as_fd(), listener.as_fd(), theirs.as_fd()]);
-        let held = [&namespaces.net, &namespaces.ipc, &namespaces.uts, &sandbox.watch];
+        let watches = &sandbox.watches;
+        let held =
+            [&namespaces.net, &namespaces.ipc, &namespaces.uts, &watches.rules, &watches.bridges];
         given.extend(held.iter().copied().flatten().map(AsFd::as_fd));
         given.extend(sandbox.lingering.iter().map(AsFd::as_fd));
         let mut kinds = String::new();
-        for (held, kind) in held.into_iter().zip(["n", "i", "u", "w"]) {
+        for (held, kind) in held.into_iter().zip(["n", "i", "u", "w", "b"]) {
             kinds.push_str(if held.is_some() { kind } else { "" });
         }
         let limit = descriptors::limit_for_others();

@@ -69,6 +69,7 @@ mod subnet;
 mod subnet6;
 mod sysctl;
 mod watch;
+mod watch_bridges;
 
 pub use attach::{Attached, Attachment, DefaultRoute, attach, bring_up_loopback, detach};
 pub use bridge::{Access, Bridge, Ensured, is_loopback6_published};
@@ -89,3 +90,4 @@ pub use subnet::Subnet;
 pub use subnet6::Subnet6;
 pub use sysctl::{Change, Setting, WithoutIpv6, without_ipv6};
 pub use watch::Watch;
+pub use watch_bridges::BridgeWatch;

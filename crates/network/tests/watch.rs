@@ -10,9 +10,10 @@ mod node;
 
 use std::{fs, net::Ipv4Addr};
 
-use node::{addresses, bridge, dual, on_a_node, pod, pod_address, port, run, tcp};
+use node::{addresses, bridge, dual, interface, ip, on_a_node, pod, pod_address, port, run, tcp};
 use sandbar_network::{
-    Bridge, Protocol, PublishedPort, Watch, publish, put_back, unpublish, unpublish_address,
+    Bridge, BridgeWatch, Protocol, PublishedPort, Watch, is_plugged, plug, publish, put_back,
+    unpublish, unpublish_address,
 };
 
 /// The name that this test's own changes are made under, as the program's are under `sandbar`.
@@ -197,5 +198,34 @@ fn a_storm_is_cheap_and_loses_no_removal() {
         }
         assert!(is_removed);
         assert!(calls <= 10, "{calls}");
+    });
+}
+
+#[test]
+fn the_end_of_a_bridge_is_told_and_no_other_interfaces() {
+    on_a_node("the_end_of_a_bridge_is_told_and_no_other_interfaces", || {
+        let mut watch = BridgeWatch::open().unwrap();
+        let bridge = bridge();
+        let plugged = interface(pod(&bridge, "web", 2));
+        assert!(is_plugged(&bridge, &plugged).unwrap());
+        for change in [
+            "link add dev one type veth peer name other",
+            "link set one master sandbar0",
+            "link set one down",
+            "link set one nomaster",
+            "link delete one",
+            "link set sandbar0 down",
+            "link set sandbar0 up",
+        ] {
+            ip(change);
+            assert!(!watch.look().unwrap(), "{change}");
+        }
+        ip("link delete sandbar0");
+        assert!(watch.look().unwrap());
+        assert!(!watch.look().unwrap(), "once");
+        assert!(!is_plugged(&bridge, &plugged).unwrap());
+        put_back(std::slice::from_ref(&bridge), pod_address(2), &[]).unwrap();
+        assert!(plug(&bridge, &plugged).unwrap());
+        assert!(!watch.look().unwrap() && is_plugged(&bridge, &plugged).unwrap());
     });
 }

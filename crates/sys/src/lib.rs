@@ -26,6 +26,7 @@ mod program;
 mod scheduling;
 mod seccomp;
 mod signals;
+mod socket_filter;
 
 pub use bpf::{
     BpfInstruction, attach_device_program, detach_device_program, device_programs,
@@ -50,3 +51,4 @@ pub use seccomp::{
     SeccompFlags, SeccompInstruction, load_seccomp_filter, load_seccomp_filter_with_listener,
 };
 pub use signals::{SignalFd, block_signals, default_signals, real_time_signal, unblock_signals};
+pub use socket_filter::{FilterInstruction, attach_socket_filter};

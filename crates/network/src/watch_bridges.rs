@@ -1,0 +1,123 @@
+//! Being told when a bridge is deleted, which lets go of the pods that are on it.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::{io::Errno, net::RecvFlags};
+use sandbar_sys::{FilterInstruction, attach_socket_filter};
+
+use crate::{Error, Result, netlink::Socket};
+
+/// `RTNLGRP_LINK`: of whatever happens to any interface.
+const GROUP: u32 = 1;
+/// `RTM_DELLINK`, and where a message's type is.
+const DELETED_LINK: u16 = 17;
+const TYPE: u32 = 4;
+/// Where the attributes begin: after `struct nlmsghdr` and `struct ifinfomsg`.
+const ATTRIBUTES: u32 = 32;
+/// `IFLA_LINKINFO` and its `IFLA_INFO_KIND`; an attribute's value comes after its length and type.
+const LINK_INFO: u32 = 18;
+const INFO_KIND: u32 = 1;
+const VALUE: u32 = 4;
+/// How much is read at once; more waits for the next look.
+const AT_ONCE: u32 = 256;
+
+/// A subscription to the end of bridges, in the network namespace of the thread that opened it.
+///
+/// Interfaces of pods come and go all the time, and a machine has as many of these as pods: the kernel itself drops
+/// what is told of anything but the end of a bridge, and wakes nobody for it.
+#[derive(Debug)]
+pub struct BridgeWatch(OwnedFd);
+
+impl BridgeWatch {
+    /// # Errors
+    /// `System`.
+    pub fn open() -> Result<Self> {
+        let socket = Socket::route().and_then(|mut socket| {
+            // Before anything can come.
+            attach_socket_filter(socket.as_fd(), &filter())?;
+            socket.subscribe(GROUP)?;
+            socket.duplicate()
+        });
+        socket.map(Self).map_err(|error| Error::system("subscribe to the end of bridges", error))
+    }
+
+    /// One that another process opened; what happened since then is not lost.
+    #[must_use]
+    pub fn from_socket(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// The socket, for [`from_socket`](Self::from_socket) in another process.
+    #[must_use]
+    pub fn into_socket(self) -> OwnedFd {
+        self.0
+    }
+
+    /// Reads what there is, without waiting: whether any bridge was deleted since the last call. Also `true` when so
+    /// much happened that some of it was lost. [`is_plugged`](crate::is_plugged) tells whether it was a pod's.
+    ///
+    /// # Errors
+    /// `System`.
+    pub fn look(&mut self) -> Result<bool> {
+        let mut is_deleted = false;
+        for _ in 0..AT_ONCE {
+            match rustix::net::recv(&self.0, &mut [0; 16], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(Errno::NOBUFS) => is_deleted = true,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(errno) => {
+                    let error = io::Error::from(errno);
+                    return Err(Error::system("read notifications of interfaces", error));
+                }
+            }
+        }
+        Ok(is_deleted)
+    }
+}
+
+impl AsFd for BridgeWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Lets through the deletion of an interface whose kind begins with `brid`: the kernel looks for attributes by itself
+/// (`SKF_AD_NLATTR`, `linux/filter.h`).
+fn filter() -> [FilterInstruction; 14] {
+    const LOAD_HALF: u16 = 0x28;
+    const LOAD_WORD: u16 = 0x20;
+    const LOAD_AT_X: u16 = 0x40;
+    const SET_A: u16 = 0x00;
+    const SET_X: u16 = 0x01;
+    const A_TO_X: u16 = 0x07;
+    const IS: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    /// `SKF_AD_OFF + SKF_AD_NLATTR`, and `SKF_AD_NLATTR_NEST`: A is where to look and X what for; A becomes where it
+    /// is, or zero.
+    const FIND: u32 = 0xffff_f00c;
+    const FIND_WITHIN: u32 = 0xffff_f010;
+    let then = |code, k| FilterInstruction { code, jt: 0, jf: 0, k };
+    // To the last instruction, which is that far away.
+    let unless = |k, away| FilterInstruction { code: IS, jt: 0, jf: away, k };
+    let if_zero = |away| FilterInstruction { code: IS, jt: away, jf: 0, k: 0 };
+    [
+        then(LOAD_HALF, TYPE),
+        // It loads numbers as the network writes them; this one is as this machine does.
+        unless(u32::from(u16::from_be_bytes(DELETED_LINK.to_ne_bytes())), 11),
+        then(SET_A, ATTRIBUTES),
+        then(SET_X, LINK_INFO),
+        then(LOAD_WORD, FIND),
+        if_zero(7),
+        then(SET_X, INFO_KIND),
+        then(LOAD_WORD, FIND_WITHIN),
+        if_zero(4),
+        then(A_TO_X, 0),
+        then(LOAD_AT_X, VALUE),
+        unless(u32::from_be_bytes(*b"brid"), 1),
+        then(RETURN, u32::MAX),
+        then(RETURN, 0),
+    ]
+}
