@@ -98,18 +98,18 @@ fn forget<T>(ports: &ByPort<T>, is_meant: impl Fn(&Flow, &T) -> bool) {
         return;
     }
     let Ok(mut socket) = Socket::netfilter() else { return };
-    let message = ConntrackMessage::Get(Vec::new());
-    let message = NetfilterMessage::new(header(0), message);
-    let Ok(answers) = socket.exchange([Request { message, flags: 0, answer: Answer::Dump }]) else {
-        return;
-    };
-    let mut entries: Vec<_> = answers.into_iter().flat_map(Result::unwrap_or_default).collect();
-    entries.retain(|entry| {
-        Flow::read(entry).is_some_and(|flow| {
-            let of_port = ports.get(&(flow.protocol, flow.to.1));
-            of_port.is_some_and(|all| all.iter().any(|meant| is_meant(&flow, meant)))
-        })
+    let mut entries = Vec::new();
+    let question = NetfilterMessage::new(header(0), ConntrackMessage::Get(Vec::new()));
+    let listed = socket.list(question, |entry| {
+        let of_port = Flow::read(entry)
+            .and_then(|flow| Some((ports.get(&(flow.protocol, flow.to.1))?, flow)));
+        if of_port.is_some_and(|(all, flow)| all.iter().any(|meant| is_meant(&flow, meant))) {
+            entries.push(entry.to_vec());
+        }
     });
+    if !matches!(listed, Ok(Ok(()))) {
+        return;
+    }
     for entries in entries.chunks(AT_ONCE) {
         // One that ended meanwhile is refused, and so it should be.
         if socket.exchange(entries.iter().map(|entry| removal(entry))).is_err() {

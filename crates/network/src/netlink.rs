@@ -16,7 +16,7 @@ use netlink_packet_core::{
     NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
-use rustix::{io::Errno, net::RecvFlags};
+use rustix::{buffer::spare_capacity, io::Errno, net::RecvFlags};
 
 pub(crate) use attributes::{all_of, attribute, bytes_at, find, u32_of};
 pub(crate) use refusal::Refusal;
@@ -108,6 +108,42 @@ impl Socket {
         Ok(exchange.finish())
     }
 
+    /// Asks for a listing, and hands over its messages (without their netlink headers) one after the other: nothing is
+    /// kept of what may be long.
+    ///
+    /// # Errors
+    /// As of [`exchange`](Self::exchange).
+    pub(crate) fn list<M: NetlinkSerializable>(
+        &mut self,
+        question: M,
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<Result<(), Refusal>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut datagram = Vec::with_capacity(RECEIVE);
+        let request = Request { message: question, flags: 0, answer: Answer::Dump };
+        append(&mut datagram, request, self.sequence);
+        self.send(&datagram)?;
+        loop {
+            datagram.clear();
+            match rustix::net::recv(&self.inner, spare_capacity(&mut datagram), RecvFlags::DONTWAIT)
+            {
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => return Ok(Err(Errno::PROTO.into())),
+                Err(error) => return Err(error.into()),
+            }
+            for message in messages(&datagram) {
+                if message.sequence_number() != self.sequence {
+                    continue; // of an earlier exchange that ended in an error
+                }
+                if [NLMSG_ERROR, NLMSG_DONE].contains(&message.message_type()) {
+                    return Ok(Refusal::read(message.payload()).map_or(Ok(()), Err));
+                }
+                each(message.payload());
+            }
+        }
+    }
+
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
         match self.inner.send(bytes, 0) {
             // More than the socket's buffer: thousands of ports in one transaction.
@@ -124,10 +160,12 @@ impl Socket {
     }
 
     fn receive(&self, exchange: &mut Exchange) -> io::Result<()> {
-        let mut buffer = vec![0; RECEIVE];
+        let mut datagram = Vec::with_capacity(RECEIVE);
         while exchange.pending.contains(&true) {
-            match rustix::net::recv(&self.inner, &mut buffer[..], RecvFlags::DONTWAIT) {
-                Ok((length, _)) => exchange.read(buffer.get(..length).unwrap_or_default()),
+            datagram.clear();
+            let buffer = spare_capacity(&mut datagram);
+            match rustix::net::recv(&self.inner, buffer, RecvFlags::DONTWAIT) {
+                Ok(_) => messages(&datagram).for_each(|message| exchange.take(&message)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,
                 Err(error) => return Err(error.into()),
@@ -163,6 +201,16 @@ fn append<M: NetlinkSerializable>(bytes: &mut Vec<u8>, request: Request<M>, sequ
     }
 }
 
+/// The messages in a datagram.
+fn messages(mut datagram: &[u8]) -> impl Iterator<Item = NetlinkBuffer<&[u8]>> {
+    std::iter::from_fn(move || {
+        let message = NetlinkBuffer::new_checked(datagram).ok()?;
+        let length = usize::try_from(message.length()).unwrap_or(usize::MAX);
+        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message)
+    })
+}
+
 /// The state of one [`Socket::exchange`].
 struct Exchange {
     first: u32,
@@ -171,14 +219,6 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn read(&mut self, mut datagram: &[u8]) {
-        while let Ok(message) = NetlinkBuffer::new_checked(datagram) {
-            self.take(&message);
-            let length = usize::try_from(message.length()).unwrap_or(usize::MAX);
-            datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
-        }
-    }
-
     fn take(&mut self, message: &NetlinkBuffer<&[u8]>) {
         let index = message.sequence_number().wrapping_sub(self.first);
         let Some(index) = usize::try_from(index).ok().filter(|i| *i < self.outcomes.len()) else {
@@ -235,13 +275,17 @@ mod tests {
         }
     }
 
+    fn read(exchange: &mut Exchange, datagram: &[u8]) {
+        messages(datagram).for_each(|message| exchange.take(&message));
+    }
+
     #[test]
     fn answers_find_their_requests() {
         let mut exchange = exchange(3);
         let mut datagram = message(NLMSG_ERROR, 0, 8, &(-17_i32).to_ne_bytes());
         datagram.extend(message(NLMSG_ERROR, 0, 7, &0_i32.to_ne_bytes()));
         datagram.extend(message(99, 0, 6, b"stale"));
-        exchange.read(&datagram);
+        read(&mut exchange, &datagram);
         let outcomes = exchange.finish();
         assert!(outcomes[0].is_ok());
         assert_eq!(outcomes[1].as_ref().unwrap_err().errno(), Errno::EXIST);
@@ -252,10 +296,10 @@ mod tests {
     fn a_dump_goes_on_until_its_end() {
         let mut exchange = exchange(1);
         let part = netlink_packet_core::NLM_F_MULTIPART;
-        exchange.read(&message(24, part, 7, b"one"));
-        exchange.read(&message(24, part, 7, b"two"));
+        read(&mut exchange, &message(24, part, 7, b"one"));
+        read(&mut exchange, &message(24, part, 7, b"two"));
         assert!(exchange.pending[0]);
-        exchange.read(&message(NLMSG_DONE, part, 7, &0_i32.to_ne_bytes()));
+        read(&mut exchange, &message(NLMSG_DONE, part, 7, &0_i32.to_ne_bytes()));
         assert!(!exchange.pending[0]);
         assert_eq!(exchange.finish()[0].as_ref().unwrap(), &[b"one".to_vec(), b"two".to_vec()]);
     }
@@ -264,7 +308,7 @@ mod tests {
     fn a_truncated_datagram_is_no_answer() {
         let mut exchange = exchange(1);
         let whole = message(24, 0, 7, b"answer");
-        exchange.read(&whole[..18]);
+        read(&mut exchange, &whole[..18]);
         assert_eq!(exchange.finish()[0].as_ref().unwrap_err().errno(), Errno::PROTO);
     }
 }

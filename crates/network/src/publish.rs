@@ -38,7 +38,8 @@ pub fn publish(to: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Result<L
 
 /// Puts back what a change of the firewall by others took away, the table with these bridges and a pod's ports; and
 /// takes back what it brought: other ports that lead to the pod, and its own that lead elsewhere, as after an older
-/// listing was loaded.
+/// listing was loaded, or as the pod's other addresses are to have them from now on. That is one transaction: a port that
+/// moves is never closed.
 ///
 /// Where all is as it should be this changes nothing, and any number of processes may call it at once. The caller is the
 /// only one who publishes these ports.
@@ -57,26 +58,35 @@ pub fn put_back(
     }
     let wanted: HashMap<Element, Destination> =
         ports.iter().flat_map(|port| Element::of(port, to)).collect();
-    let call = || format!("take back what is published wrongly, of or for {to}");
-    drop(remove(call, |nftables| {
-        let all = all_elements(nftables)?.into_iter();
-        let is_wrong = |(element, led): &(Element, Destination)| match wanted.get(element) {
-            Some(wanted) => wanted != led,
-            None => led.is_at(to),
-        };
-        Ok(all.filter(is_wrong).collect())
-    })?);
-    add(to, ports, Batch::create)
+    let call = || format!("put right what is published of or for {to}");
+    let is_wrong = |element: &Element, led: &Destination| match wanted.get(element) {
+        Some(wanted) => wanted != led,
+        None => led.is_at(to),
+    };
+    let right: Vec<_> = elements(to, ports)?.into_iter().map(|(message, _)| message).collect();
+    let replaced = replace(call, |nftables| find_elements(nftables, is_wrong), &right)?;
+    match replaced {
+        Some(lingering) => {
+            flow::forget_untranslated(ports);
+            Ok(lingering)
+        }
+        // Bound to no generation: after a flush all pods do it at once, and none keeps another from it.
+        None => add(to, ports, Batch::create),
+    }
 }
 
-/// All that is published.
-fn all_elements(nftables: &mut Nftables) -> io::Result<Vec<(Element, Destination)>> {
+/// Those that are meant of all that is published.
+fn find_elements(
+    nftables: &mut Nftables,
+    is_meant: impl Fn(&Element, &Destination) -> bool,
+) -> io::Result<Vec<(Element, Destination)>> {
     let mut found = Vec::new();
     for map in Map::ALL {
-        let answers = nftables.ask([all_of(map)], Answer::Dump)?;
-        for message in answers.into_iter().map(present).collect::<io::Result<Vec<_>>>()?.concat() {
-            found.extend(Element::read(map, &message));
-        }
+        let listed = nftables.list(all_of(map), |message| {
+            let elements = Element::read(map, message).into_iter();
+            found.extend(elements.filter(|(element, led)| is_meant(element, led)));
+        })?;
+        present(listed.map(|()| Vec::new()))?;
     }
     Ok(found)
 }
@@ -174,10 +184,7 @@ pub fn unpublish(from: impl Into<PodAddresses>, ports: &[PublishedPort]) -> Resu
 pub fn unpublish_address(from: impl Into<PodAddresses>) -> Result<Lingering> {
     let from = from.into();
     let call = || format!("unpublish all ports of {from}");
-    let lingering = remove(call, |nftables| {
-        let all = all_elements(nftables)?.into_iter();
-        Ok(all.filter(|(_, led)| led.is_at(from)).collect())
-    })?;
+    let lingering = remove(call, |nftables| find_elements(nftables, |_, led| led.is_at(from)))?;
     match Nftables::open() {
         Err(error) if error.kind() == ErrorKind::NoNftables => {}
         nftables => forget_links(&mut nftables?, from)?,
@@ -185,29 +192,41 @@ pub fn unpublish_address(from: impl Into<PodAddresses>) -> Result<Lingering> {
     Ok(lingering)
 }
 
-/// Removes what `look` finds. The kernel removes an element by its key, whatever its value; so the removal is bound
-/// to the generation in which the value was seen: if between the two the port was given to another pod, it fails
-/// and all begins anew.
+/// Removes what `look` finds.
 fn remove(
     call: impl Fn() -> String,
     look: impl Fn(&mut Nftables) -> io::Result<Vec<(Element, Destination)>>,
 ) -> Result<Lingering> {
+    replace(call, look, &[]).map(Option::unwrap_or_default)
+}
+
+/// Removes what `look` finds, and creates `others` at once; `None`, and nothing is changed, if it finds nothing. The kernel removes an element by its key, whatever its value; so the removal is bound
+/// to the generation in which the value was seen: if between the two the port was given to another pod, it fails
+/// and all begins anew.
+fn replace(
+    call: impl Fn() -> String,
+    look: impl Fn(&mut Nftables) -> io::Result<Vec<(Element, Destination)>>,
+    others: &[NfTablesMessage],
+) -> Result<Option<Lingering>> {
     let mut nftables = match Nftables::open() {
-        Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(Lingering::default()),
+        Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(None),
         other => other?,
     };
     for _ in 0..TRIES {
         let generation = match nftables.generation() {
-            Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(Lingering::default()),
+            Err(error) if error.kind() == ErrorKind::NoNftables => return Ok(None),
             other => other?,
         };
         let found = look(&mut nftables).map_err(|error| Error::system(call(), error))?;
+        if found.is_empty() {
+            return Ok(None);
+        }
         let mut batch = Batch::new();
         for (element, _) in &found {
             batch.delete(element.removal());
         }
-        if batch.is_empty() {
-            return Ok(Lingering::default());
+        for message in others {
+            batch.create(message.clone());
         }
         let outcome = nftables
             .commit(batch, Some(generation))
@@ -215,7 +234,7 @@ fn remove(
         match outcome {
             Ok(()) => {
                 flow::forget_translated(&found);
-                return Ok(nftables.linger());
+                return Ok(Some(nftables.linger()));
             }
             Err(failure) if is_stale(&failure.refusal) => {}
             Err(failure) => return Err(Error::refused(call(), failure.refusal)),

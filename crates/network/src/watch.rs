@@ -9,7 +9,7 @@ use std::{
 };
 
 use netlink_packet_core::NetlinkBuffer;
-use rustix::{io::Errno, net::RecvFlags};
+use rustix::{buffer::spare_capacity, io::Errno, net::RecvFlags};
 
 use crate::{
     Error, ErrorKind, Result,
@@ -50,7 +50,6 @@ const AT_ONCE: u32 = 256;
 #[derive(Debug)]
 pub struct Watch {
     socket: OwnedFd,
-    buffer: Vec<u8>,
     /// Our own programs' names begin so.
     own: &'static [u8],
     changed: Changed,
@@ -87,8 +86,7 @@ impl Watch {
     /// One that another process opened; what happened since then is not lost.
     #[must_use]
     pub fn from_socket(socket: OwnedFd, own: &'static str) -> Self {
-        let buffer = vec![0; RECEIVE];
-        Self { socket, buffer, own: own.as_bytes(), changed: Changed::Nothing }
+        Self { socket, own: own.as_bytes(), changed: Changed::Nothing }
     }
 
     /// The socket, for [`from_socket`](Self::from_socket) in another process.
@@ -106,12 +104,13 @@ impl Watch {
     /// `System`.
     pub fn look(&mut self) -> Result<bool> {
         let mut is_changed = false;
+        // Not kept: who watches for hours looks seldom.
+        let mut datagram = Vec::with_capacity(RECEIVE);
         for _ in 0..AT_ONCE {
-            match rustix::net::recv(&self.socket, &mut self.buffer[..], RecvFlags::DONTWAIT) {
-                Ok((length, _)) => {
-                    let datagram = self.buffer.get(..length).unwrap_or_default();
-                    is_changed |= read(datagram, &mut self.changed, self.own);
-                }
+            datagram.clear();
+            let buffer = spare_capacity(&mut datagram);
+            match rustix::net::recv(&self.socket, buffer, RecvFlags::DONTWAIT) {
+                Ok(_) => is_changed |= read(&datagram, &mut self.changed, self.own),
                 Err(Errno::NOBUFS) => is_changed = true,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => break,

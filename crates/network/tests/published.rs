@@ -14,9 +14,10 @@ use node::{
     HOST, NEIGHBOUR, Netns, addresses, ask, bridge, dual, neighbour, on_a_node, pod, pod_address,
     port, run, tcp,
 };
+use rustix::net::{RecvFlags, recv};
 use sandbar_network::{
-    Bridge, ErrorKind, Protocol, PublishedPort, Reach, Result, publish, reserve, unpublish,
-    unpublish_address,
+    Bridge, ErrorKind, Protocol, PublishedPort, Reach, Result, Watch, publish, put_back, reserve,
+    unpublish, unpublish_address,
 };
 
 /// A pod that serves 80, published at 8080, and one beside it.
@@ -216,4 +217,38 @@ fn a_reserved_and_published_port_is_reached() {
         assert!(neighbour.inside(|| tcp(HOST, 8080)).is_some());
         drop(held);
     });
+}
+
+/// As when another of a pod's networks becomes its way to the world: at no moment nobody has the port.
+#[test]
+fn a_port_moves_to_another_address_in_one_transaction() {
+    on_a_node("a_port_moves_to_another_address_in_one_transaction", || {
+        let (bridge, _web, other) = two_pods(Protocol::Tcp);
+        other.serve(80, Protocol::Tcp);
+        let ports = [port(8080, 80, Protocol::Tcp), port(8081, 80, Protocol::Udp)];
+        let socket = Watch::open("nobody").unwrap().into_socket();
+        put_back(std::slice::from_ref(&bridge), pod_address(3), &ports).unwrap();
+        assert_eq!(transactions(&socket), 1);
+        put_back(std::slice::from_ref(&bridge), pod_address(3), &ports).unwrap();
+        unpublish(pod_address(2), &ports).unwrap();
+        assert!(tcp(Ipv4Addr::LOCALHOST, 8080).is_some());
+        unpublish(pod_address(3), &ports).unwrap();
+        assert_eq!(tcp(Ipv4Addr::LOCALHOST, 8080), None);
+    });
+}
+
+/// How many there were of the table's ports: the kernel tells of each one's end (`NFT_MSG_NEWGEN`).
+fn transactions(socket: &OwnedFd) -> usize {
+    const END: u16 = 10 << 8 | 15;
+    let mut count = 0;
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok((length, _)) = recv(socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+        let mut rest = &buffer[..length];
+        while let [a, b, c, d, kind, subsystem, ..] = *rest {
+            count += usize::from(u16::from_ne_bytes([kind, subsystem]) == END);
+            let length = u32::from_ne_bytes([a, b, c, d]).next_multiple_of(4);
+            rest = rest.get(usize::try_from(length).unwrap()..).unwrap_or_default();
+        }
+    }
+    count
 }

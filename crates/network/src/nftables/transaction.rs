@@ -145,6 +145,15 @@ impl Nftables {
         }))
     }
 
+    /// Hands over each message of a listing.
+    pub(crate) fn list(
+        &mut self,
+        question: NfTablesMessage,
+        each: impl FnMut(&[u8]),
+    ) -> io::Result<std::result::Result<(), Refusal>> {
+        self.0.list(of_family(FAMILY, question), each)
+    }
+
     /// The present generation: a batch bound to it fails once anyone has changed anything.
     pub(crate) fn generation(&mut self) -> Result<Generation> {
         const CALL: &str = "nftables GETGEN";
