@@ -1,6 +1,6 @@
 //! Finding a pod's supervisor, or starting one.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
@@ -22,6 +22,10 @@ use crate::{descriptors, directories, supervise};
 
 /// How long a supervisor may take to end or to begin.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Has the C library's allocator keep no small blocks for the next who asks for one of their size: scattered as they are,
+/// they would keep the pages around them, and a supervisor gives back what it needed for a while.
+const WITHOUT_CACHE: &CStr = c"GLIBC_TUNABLES=glibc.malloc.tcache_count=0";
 
 impl Engine {
     /// A connection to the pod's supervisor; `None` if there is none, and nothing of the pod lives.
@@ -117,7 +121,7 @@ impl Engine {
                 text(descriptor_limit.as_bytes())?,
                 text(sandbox.lingering.len().to_string().as_bytes())?,
             ],
-            environment: Vec::new(),
+            environment: vec![WITHOUT_CACHE.into()],
             descriptors: given,
             cgroup_tasks: entry
                 .iter()

@@ -54,17 +54,17 @@ impl Guarding {
         self.told(poll, now);
     }
 
-    /// Looks, if it is time for that.
-    pub(crate) fn attend(&mut self, poll: &Poll, now: Instant) -> Result<(), Error> {
+    /// Looks, if it is time for that; says whether it did.
+    pub(crate) fn attend(&mut self, poll: &Poll, now: Instant) -> Result<bool, Error> {
         if self.due.take_if(|due| *due <= now).is_none() {
-            return Ok(());
+            return Ok(false);
         }
         self.last = Some(now);
         if self.guard.attend() {
-            poll.watch(self.guard.as_fd(), Token::Guard)
+            poll.watch(self.guard.as_fd(), Token::Guard)?;
         } else {
             self.due = Some(now + AGAIN);
-            Ok(())
         }
+        Ok(true)
     }
 }

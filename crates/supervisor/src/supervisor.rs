@@ -188,8 +188,11 @@ impl Supervisor {
                 sandbar_sys::trim_heap();
                 sandbar_sys::release_program();
             }
-            if let Some(guarding) = &mut self.guarding {
-                guarding.attend(&self.poll, now)?;
+            if let Some(guarding) = &mut self.guarding
+                && guarding.attend(&self.poll, now)?
+            {
+                // Not later and later while what it does fails.
+                tidy.get_or_insert(Instant::now() + TIDY_AFTER);
             }
             self.kill_what_is_due(now);
             self.restart_what_is_due(now);
