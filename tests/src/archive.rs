@@ -47,7 +47,7 @@ pub fn oci_archive(name: &str, layers: Vec<Rootfs>, config: &Value) -> Vec<u8> {
     archive.into_archive()
 }
 
-fn image_config(layers: &[Vec<u8>], config: &Value) -> Vec<u8> {
+pub(crate) fn image_config(layers: &[Vec<u8>], config: &Value) -> Vec<u8> {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let layers: Vec<_> = layers.iter().map(|it| format!("sha256:{}", digest(it))).collect();
     json!({
@@ -64,6 +64,6 @@ fn descriptor(kind: &str, blob: &[u8]) -> Value {
     json!({ "mediaType": kind, "digest": format!("sha256:{}", digest(blob)), "size": blob.len() })
 }
 
-fn digest(blob: &[u8]) -> String {
+pub(crate) fn digest(blob: &[u8]) -> String {
     Sha256::digest(blob).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -11,6 +11,8 @@ mod info;
 mod inspect;
 mod kill;
 mod load;
+mod login;
+mod logout;
 mod logs;
 mod network;
 mod pod;
@@ -20,6 +22,7 @@ mod pull;
 mod rm;
 mod rmi;
 mod run;
+mod search;
 mod start;
 mod stop;
 mod tag;
@@ -55,6 +58,9 @@ pub(crate) enum Command {
     Images(images::Images),
     Rmi(rmi::Rmi),
     Tag(tag::Tag),
+    Login(login::Login),
+    Logout(logout::Logout),
+    Search(search::Search),
     Info(info::Info),
     Version(version::Version),
     Completion(completion::Completion),
@@ -92,6 +98,9 @@ impl Command {
             Self::Images(command) => command.execute(context),
             Self::Rmi(command) => command.execute(context),
             Self::Tag(command) => command.execute(context),
+            Self::Login(command) => command.execute(),
+            Self::Logout(command) => command.execute(),
+            Self::Search(command) => command.execute(),
             Self::Info(command) => command.execute(context),
             Self::Version(command) => command.execute(),
             Self::Completion(command) => command.execute(),

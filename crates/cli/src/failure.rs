@@ -66,6 +66,14 @@ impl Failure {
         self
     }
 
+    /// With an exit code of its own.
+    pub(crate) fn exit(mut self, code: u8) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.code = Some(code);
+        }
+        self
+    }
+
     /// The exit code; `usual` is that of the command's failures.
     pub(crate) fn code(&self, usual: u8) -> u8 {
         match self {
@@ -166,6 +174,7 @@ impl From<sandbar_image::Error> for Cause {
             ErrorKind::InUse => Some("remove the containers that use it first: 'sandbar ps -a'"),
             ErrorKind::Referenced => Some("give one of its names, or -f to remove them all"),
             ErrorKind::Busy => Some("try again when others are done with the images"),
+            ErrorKind::Remote => of_registry(&error).and_then(|it| hint_of_registry(it.kind())),
             _ => None,
         };
         Self { text: chain(&error), hint, code: None }
@@ -178,11 +187,26 @@ impl From<sandbar_registry::Error> for Cause {
     }
 }
 
+/// The registry's error that an error came from.
+pub(crate) fn of_registry<'e>(
+    error: &'e (dyn Error + 'static),
+) -> Option<&'e sandbar_registry::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let read = error.downcast_ref::<io::Error>().and_then(sandbar_registry::Error::of);
+        if let Some(found) = error.downcast_ref().or(read) {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
 /// What to do about a registry that refuses.
 fn hint_of_registry(kind: sandbar_registry::ErrorKind) -> Option<&'static str> {
     use sandbar_registry::ErrorKind;
     Some(match kind {
-        ErrorKind::Unauthorized => "name a file with credentials: --authfile",
+        ErrorKind::Unauthorized => "'sandbar login' proves who you are; or see --authfile",
         ErrorKind::Tls => "put its CA into /etc/containers/certs.d/HOST, or see --tls-verify",
         ErrorKind::UnknownHost => "check the registry's name, and this machine's name servers",
         ErrorKind::Stalled | ErrorKind::TooManyRequests => "try again later: it goes on from there",

@@ -22,7 +22,7 @@ pub(crate) use membership::{Addressing, check_alias, sort};
 pub(crate) use namespaces::{Joining, addressing};
 pub(crate) use process::{Process, environment, working_directory};
 pub(crate) use publishing::Publishing;
-pub(crate) use registry::RegistryAccess;
+pub(crate) use registry::{AuthFile, RegistryAccess};
 pub(crate) use resources::Resources;
 pub(crate) use security::Security;
 pub(crate) use storage::Storage;

@@ -35,6 +35,11 @@ pub(crate) fn note(text: &str) {
     let _unheard = io::stderr().lock().write_all(failure.lines().as_bytes());
 }
 
+/// Says on standard error what is to be typed. Who can't see it will type nothing.
+pub(crate) fn prompt(text: &str) {
+    let _unheard = io::stderr().lock().write_all(text.as_bytes());
+}
+
 /// A container's output on its way to ours: few calls for many lines, and always in order.
 #[derive(Debug)]
 pub(crate) struct Sink {

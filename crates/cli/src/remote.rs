@@ -6,7 +6,7 @@ use sandbar_image::{
 };
 use sandbar_registry::{Client, ErrorKind, Location};
 
-use crate::failure::{Doing, Failure, Result as Done};
+use crate::failure::{Doing, Failure, Result as Done, of_registry};
 
 /// Pulls `image`, from the first of the places that its name may mean and that has it.
 pub(crate) fn pull(
@@ -42,15 +42,8 @@ pub(crate) fn pull(
 
 /// Whether a registry answered that it has no such image, or none for us.
 fn is_not_there(error: &sandbar_image::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<sandbar_registry::Error>() {
-            let kind = error.kind();
-            return kind == ErrorKind::NotFound || kind == ErrorKind::Unauthorized;
-        }
-        source = error.source();
-    }
-    false
+    of_registry(error)
+        .is_some_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unauthorized))
 }
 
 /// What an image is pulled from.

@@ -19,7 +19,14 @@ pub(crate) struct RegistryAccess {
         default_missing_value = "true"
     )]
     tls_verify: Option<bool>,
-    /// Read the registry's credentials from this file
+    #[command(flatten)]
+    authfile: AuthFile,
+}
+
+/// Where the credentials are.
+#[derive(Debug, Default, Clone, clap::Args)]
+pub(crate) struct AuthFile {
+    /// The registries' credentials are in this file
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
 }
@@ -30,9 +37,22 @@ impl RegistryAccess {
         let configuration = Configuration::load().doing(action)?;
         let mut access = Access::from_environment().doing(action)?;
         access.tls_verify = self.tls_verify;
-        if let Some(file) = &self.authfile {
-            access.keyring = Keyring::file(file);
-        }
+        access.keyring = self.authfile.keyring();
         Ok(Client::new(&configuration, access))
+    }
+
+    /// Where credentials are.
+    pub(crate) fn keyring(&self) -> Keyring {
+        self.authfile.keyring()
+    }
+}
+
+impl AuthFile {
+    /// The file, or all that the environment tells of.
+    pub(crate) fn keyring(&self) -> Keyring {
+        match &self.authfile {
+            Some(file) => Keyring::file(file),
+            None => Keyring::from_environment(),
+        }
     }
 }

@@ -92,6 +92,32 @@ impl AuthFile {
         self.write().map(|()| true)
     }
 
+    /// Forgets all credentials in the file, and with the helpers that it names. How many there were.
+    pub(super) fn erase_all(&mut self) -> Result<usize> {
+        let mut erased = 0;
+        if let Some(Value::Object(helpers)) = self.content.get("credHelpers") {
+            for (server, name) in helpers {
+                if let Some(name) = name.as_str().filter(|name| !name.is_empty())
+                    && Helper::new(name)?.erase(&self.name_of(normal(server)))?
+                {
+                    erased += 1;
+                }
+            }
+        }
+        if let Some(helper) = self.general_helper()? {
+            for server in helper.list()? {
+                erased += usize::from(helper.erase(&server)?);
+            }
+        }
+        if let Some(Value::Object(auths)) = self.content.get_mut("auths") {
+            let held = |entry: &Value| entry.as_object().is_some_and(|entry| !entry.is_empty());
+            erased += auths.values().filter(|entry| held(entry)).count();
+            auths.clear();
+            self.write()?;
+        }
+        Ok(erased)
+    }
+
     fn own_helper(&self, registry: &str) -> Result<Option<Helper>> {
         let Some(Value::Object(helpers)) = self.content.get("credHelpers") else { return Ok(None) };
         let found = helpers.iter().find(|(key, _)| normal(key) == registry);

@@ -1,6 +1,7 @@
-//! Programs that keep credentials: `docker-credential-NAME get|store|erase`
+//! Programs that keep credentials: `docker-credential-NAME get|store|erase|list`
 //! ([docker-credential-helpers](https://github.com/docker/docker-credential-helpers#development)).
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
@@ -70,6 +71,14 @@ impl Helper {
             Err(why) if why.contains(NOT_FOUND) => Ok(false),
             Err(why) => Err(self.failed("erase", server, &why)),
         }
+    }
+
+    /// The servers that it keeps credentials for.
+    pub(super) fn list(&self) -> Result<Vec<String>> {
+        let answer = self.run("list", "")?.map_err(|why| self.failed("list", "all", &why))?;
+        let users: BTreeMap<String, String> = serde_json::from_str(&answer)
+            .map_err(|e| unusable(format!("{}: bad list of servers", self.0)).because(e))?;
+        Ok(users.into_keys().collect())
     }
 
     fn failed(&self, action: &str, server: &str, why: &str) -> crate::Error {

@@ -96,6 +96,17 @@ impl Keyring {
         Ok(erased)
     }
 
+    /// Forgets everything in the file that is written, and with the helpers that it names. How many credentials there
+    /// were, and the file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials) if something can't be forgotten.
+    pub fn erase_all(&self) -> Result<(usize, &Path)> {
+        let path = self.written()?;
+        let _lock = Lock::of(path)?;
+        Ok((AuthFile::read(path)?.erase_all()?, path))
+    }
+
     fn written(&self) -> Result<&Path> {
         self.files.first().map(PathBuf::as_path).ok_or_else(|| {
             unusable(
@@ -141,5 +152,10 @@ mod tests {
         assert_eq!(ring.find("r.io", "app").unwrap(), None);
         Keyring::file(&b).store("r.io", &me).unwrap();
         ring.erase("r.io").unwrap_err();
+        ring.store("r.io", &me).unwrap();
+        ring.store("s.io/x", &me).unwrap();
+        assert_eq!(ring.erase_all().unwrap(), (2, a.as_path()));
+        assert_eq!(ring.erase_all().unwrap().0, 0);
+        assert_eq!(Keyring::file(&b).find("r.io", "app").unwrap(), Some(me));
     }
 }
