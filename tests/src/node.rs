@@ -1,6 +1,6 @@
 //! A machine for one test: this process, in namespaces and a cgroup of its own.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -94,6 +94,24 @@ impl Node {
         let path = self.path(name);
         fs::write(&path, content).expect("a file in the test's directory");
         path
+    }
+
+    /// Writes a file of the machine's configuration, by its path below `/etc`, which is the node's own from then on.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn configure(&self, path: &str, content: &str) {
+        let (upper, work) = (self.path("etc"), self.path("etc.work"));
+        if !upper.exists() {
+            fs::create_dir(&upper).and_then(|()| fs::create_dir(&work)).expect("directories");
+            let (upper, work) = (upper.display(), work.display());
+            let options = format!("lowerdir=/etc,upperdir={upper},workdir={work}\0");
+            let options = CStr::from_bytes_until_nul(options.as_bytes()).expect("one NUL");
+            mount("overlay", "/etc", "overlay", MountFlags::empty(), options).expect("overlay");
+        }
+        let path = Path::new("/etc").join(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        fs::write(&path, content).expect("a file of configuration");
     }
 
     /// Brings an image in, with instructions as in a Dockerfile.

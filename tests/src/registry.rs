@@ -186,6 +186,22 @@ impl Registry {
         manifest
     }
 
+    /// An image's manifest with another configuration: `change` says which.
+    ///
+    /// # Panics
+    /// If the manifest's configuration is not here.
+    pub fn put_config(&self, manifest: &Value, change: impl FnOnce(&mut Value)) -> Value {
+        let name = manifest["config"]["digest"].as_str().expect("a digest");
+        let config = self.lock().blobs.get(name).cloned().expect("a configuration");
+        let mut config: Value = serde_json::from_slice(&config).expect("JSON");
+        change(&mut config);
+        let config = config.to_string().into_bytes();
+        let mut manifest = manifest.clone();
+        manifest["config"]["size"] = config.len().into();
+        manifest["config"]["digest"] = self.put_blob(config).into();
+        manifest
+    }
+
     /// Answers as `script` says from now on.
     pub fn answers(&self, script: impl Fn(&Request) -> Answer + Send + 'static) {
         self.lock().script = Box::new(script);

@@ -45,7 +45,7 @@ fn what_ends_by_a_signal_has_128_and_its_number(node: &Node) {
 
 fn what_could_not_begin_has_125_126_or_127(node: &Node) {
     node.has_busybox();
-    node.says("run --rm no-such-image true").refused(125, &["no-such-image", "load"]);
+    node.says("run --rm no-such-image true").refused(125, &["no-such-image", "docker.io"]);
     node.says("run --rm --no-such-flag busybox true").refused(125, &["--no-such-flag", "--help"]);
     node.says("run --rm busybox no-such-command").refused(127, &["no-such-command"]);
     node.says("run --rm busybox /no/such/command").refused(127, &["/no/such/command"]);

@@ -66,6 +66,36 @@ impl Failure {
         self
     }
 
+    /// What is to be said, without what to do.
+    pub(crate) fn message(&self) -> &str {
+        match self {
+            Self::Told(told) => &told.message,
+            Self::PipeClosed | Self::Said(_) => "",
+        }
+    }
+
+    /// Says this in place of what would be said.
+    pub(crate) fn saying(mut self, message: String) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.message = message;
+        }
+        self
+    }
+
+    /// Says of what this was a part, as in "cannot …".
+    pub(crate) fn within(self, action: &str) -> Self {
+        let message = format!("cannot {action}: {}", self.message());
+        self.saying(message)
+    }
+
+    /// Says what to do, if that would not be said.
+    pub(crate) fn or_hint(mut self, hint: &str) -> Self {
+        if let Self::Told(told) = &mut self {
+            told.hint.get_or_insert_with(|| hint.to_owned());
+        }
+        self
+    }
+
     /// With an exit code of its own.
     pub(crate) fn exit(mut self, code: u8) -> Self {
         if let Self::Told(told) = &mut self {

@@ -19,6 +19,7 @@ mod inspect;
 mod oci;
 mod options;
 mod output;
+mod progress;
 mod remote;
 mod stdio;
 mod table;

@@ -54,13 +54,15 @@ impl Platform {
     }
 
     /// What a configuration says its image is for.
-    pub(crate) fn of_config(config: &oci_spec::image::ImageConfiguration) -> Self {
+    #[must_use]
+    pub fn of_config(config: &oci_spec::image::ImageConfiguration) -> Self {
         let (os, architecture) = (config.os().to_string(), config.architecture().to_string());
         Self::new(&os, &architecture, config.variant().as_deref())
     }
 
     /// Whether the two are the same but for the variant, which configurations often leave out.
-    pub(crate) fn has_machine_of(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn has_machine_of(&self, other: &Self) -> bool {
         (&self.os, &self.architecture) == (&other.os, &other.architecture)
     }
 

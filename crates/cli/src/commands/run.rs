@@ -8,7 +8,7 @@ use super::attached::{start_attached, tell};
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::{Doing, Failure, Result};
-use crate::options::{ContainerArguments, Surroundings};
+use crate::options::{ContainerArguments, Pulling, Surroundings};
 use crate::output;
 use crate::terminal;
 
@@ -22,6 +22,8 @@ pub(crate) struct Run {
     detach: bool,
     #[command(flatten)]
     container: ContainerArguments,
+    #[command(flatten, next_help_heading = "Pulling the image")]
+    pulling: Pulling,
 }
 
 impl Run {
@@ -33,7 +35,7 @@ impl Run {
         options.size = size.map(|size| (size.ws_row, size.ws_col));
         let action = format!("run {}", name_of(&options.source));
         let engine = context.engine()?;
-        let container = create(&engine, &options, &action)?;
+        let container = create(&engine, options, &self.pulling, &action)?;
         if self.detach {
             match engine.start_container(&container, None).doing(&action) {
                 Ok(started) => tell(&started),
@@ -55,31 +57,32 @@ pub(super) fn name_of(source: &Source) -> String {
     }
 }
 
-/// Makes a container. If it is the image that is not there, that is said, and where images come from.
+/// Makes a container; its image is pulled before anything is made, if it is not here or that was asked for.
 pub(super) fn create(
     engine: &Engine,
-    options: &ContainerOptions,
+    mut options: ContainerOptions,
+    pulling: &Pulling,
     action: &str,
 ) -> Result<Container> {
-    let error = match engine.create_container(options) {
+    pulling.check(&options.source)?;
+    pulling.before(engine, &mut options.source, action)?;
+    let error = match engine.create_container(&options) {
         Ok(container) => return Ok(container),
         Err(error) => error,
     };
     // A pod or a container to be joined may be what was not found.
-    let missing = match &options.source {
-        Source::Image(name) if error.kind() == Kind::NotFound => engine
-            .images()
-            .is_ok_and(|store| {
-                store.find(name).is_err_and(|error| error.kind() == ErrorKind::NotFound)
-            })
-            .then_some(name),
-        _ => None,
-    };
-    Err(match missing {
-        Some(name) => Failure::new(format!("cannot {action}: there is no image '{name}'"))
-            .hint("'sandbar load' and 'sandbar import' bring images in; see 'sandbar images'"),
-        None => Failure::of(action, error),
-    })
+    match &options.source {
+        Source::Image(name) if error.kind() == Kind::NotFound && is_missing(engine, name) => {
+            options.source = Source::Image(pulling.missing(engine, name, action)?);
+            engine.create_container(&options).doing(action)
+        }
+        _ => Err(Failure::of(action, error)),
+    }
+}
+
+fn is_missing(engine: &Engine, image: &str) -> bool {
+    let not_found = |error: sandbar_image::Error| error.kind() == ErrorKind::NotFound;
+    engine.images().is_ok_and(|store| store.find(image).is_err_and(not_found))
 }
 
 /// A container that never began is removed: a name to be used again, and nothing to clean up. (One that is to

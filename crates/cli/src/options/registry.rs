@@ -7,7 +7,7 @@ use sandbar_registry::{Access, Client, Configuration, Keyring};
 use crate::failure::{Doing, Result};
 
 /// How registries are spoken to.
-#[derive(Debug, Default, Clone, clap::Args)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct RegistryAccess {
     /// Insist on TLS, or with =false on nothing
     #[arg(
@@ -24,7 +24,7 @@ pub(crate) struct RegistryAccess {
 }
 
 /// Where the credentials are.
-#[derive(Debug, Default, Clone, clap::Args)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct AuthFile {
     /// The registries' credentials are in this file
     #[arg(long, value_name = "FILE")]
