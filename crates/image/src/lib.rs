@@ -1,5 +1,5 @@
-//! Container images: references, a content store, unpacking; archives that are loaded into it, and images that are
-//! pulled from a [`Remote`].
+//! Container images: references, a content store, unpacking; archives and directories that are loaded into it, and
+//! images that are pulled from a [`Remote`].
 //!
 //! A [`Store`] is a directory. In it an image is a configuration (whose digest is the image's id) and layers, each
 //! unpacked once, under the digest of its uncompressed tar stream, as a directory that overlayfs mounts as a lower
@@ -30,6 +30,7 @@
 
 #![forbid(unsafe_code)]
 
+mod choice;
 mod compression;
 mod create;
 mod digest;

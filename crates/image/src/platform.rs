@@ -66,6 +66,22 @@ impl Platform {
         (&self.os, &self.architecture) == (&other.os, &other.architecture)
     }
 
+    /// Fails if a configuration is one for another machine.
+    pub(crate) fn require(
+        &self,
+        what: &str,
+        config: &oci_spec::image::ImageConfiguration,
+    ) -> Result<()> {
+        let is = Self::of_config(config);
+        match self.has_machine_of(&is) {
+            true => Ok(()),
+            false => {
+                let message = format!("{what} is an image for {is}, and not for {self}");
+                Err(Error::new(ErrorKind::Unsupported, message))
+            }
+        }
+    }
+
     /// How well an image for `other` runs here: 0 is best, `None` is not at all. An older variant runs on a newer one.
     pub(crate) fn fit(&self, other: &Self) -> Option<u32> {
         if !self.has_machine_of(other) {

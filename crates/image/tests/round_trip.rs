@@ -134,7 +134,7 @@ fn docker_archives_load_however_they_are_packed_and_read() {
         let before = place.contents();
         // Again, and from a file: nothing changes.
         std::fs::write(place.path("saved"), &packed).unwrap();
-        let filed = place.store.load_file(File::open(place.path("saved")).unwrap()).unwrap();
+        let filed = place.store.load_file(File::open(place.path("saved")).unwrap(), None).unwrap();
         assert_eq!(filed, piped);
         assert_eq!(place.contents(), before);
         let image = place.store.find("nginx:1").unwrap();

@@ -6,18 +6,29 @@ use std::path::PathBuf;
 
 use rustix::stdio::stdin;
 use rustix::termios::isatty;
+use sandbar_image::Platform;
 
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::{Doing, Failure, Result};
 use crate::{output, stdio};
 
-/// Load images from an archive of 'docker save' or of an OCI layout
+/// Load images from an archive or a directory
+///
+/// The formats are those that 'docker save', 'podman save' and 'skopeo copy'
+/// write: docker-archive, oci-archive, oci and dir. Which one it is shows by
+/// what is in it. An archive may be compressed (gzip, zstd), and a pipe.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Load {
-    /// The archive; standard input if none
-    #[arg(short, long, value_name = "FILE")]
+    /// The archive or directory; standard input if none
+    #[arg(short, long, value_name = "FILE|DIR")]
     input: Option<PathBuf>,
+    /// The images for another platform, as in linux/arm64
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
+    /// Print nothing but the images' ids
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 impl Load {
@@ -29,7 +40,12 @@ impl Load {
             }
             None => ("load standard input".to_owned(), standard_input("load")?),
         };
-        for loaded in context.images()?.load_file(file).doing(&action)? {
+        let platform = self.platform.as_ref();
+        for loaded in context.images()?.load_file(file, platform).doing(&action)? {
+            if self.quiet {
+                output::line(loaded.id)?;
+                continue;
+            }
             if loaded.references.is_empty() {
                 output::line(format_args!("Loaded image ID: {}", loaded.id))?;
             }

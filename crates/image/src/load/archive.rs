@@ -3,12 +3,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::fs::File;
-use std::io::Read;
 use std::sync::Arc;
 
-use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result, shown};
-use crate::limits::DOCUMENT;
 use crate::tarball::{Kind, Section, Seeking, TarReader};
 
 /// More members than any archive of images has.
@@ -83,23 +80,6 @@ impl Archive {
         }
         Err(Error::malformed(format!("the archive lacks {}", shown(name.as_bytes()))))
     }
-
-    /// A member's contents whole, if they are no more than 4 MiB.
-    pub(super) fn document(&self, name: &str) -> Result<Vec<u8>> {
-        let mut section = self.member(name)?;
-        if section.size() > DOCUMENT {
-            let message = format!("{name} has {} bytes; {DOCUMENT} are allowed", section.size());
-            return Err(Error::new(ErrorKind::TooLarge, message));
-        }
-        let mut bytes = Vec::new();
-        section.read_to_end(&mut bytes).map_err(|e| Error::reading(name, e))?;
-        Ok(bytes)
-    }
-}
-
-/// The path of a blob in an OCI layout.
-pub(super) fn blob(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
 }
 
 /// Resolves `path` against `directory` by its letters: there is no file system in here.

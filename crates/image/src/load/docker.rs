@@ -1,11 +1,14 @@
 //! Docker's own format: a `manifest.json` that lists configurations, names and layers by path.
 
+use oci_spec::image::ImageConfiguration;
 use serde::Deserialize;
 
-use super::archive::{Archive, normal};
+use super::archive::normal;
+use super::members::Members;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{diff_ids, read_config};
+use crate::platform::Platform;
 use crate::reference::{Home, Reference};
 use crate::store::{NewImage, NewLayer, check};
 
@@ -19,17 +22,35 @@ struct SavedImage {
     layers: Option<Vec<String>>,
 }
 
-pub(super) fn read(archive: &Archive) -> Result<Vec<NewImage>> {
-    let saved: Vec<SavedImage> = serde_json::from_slice(&archive.document(MANIFEST)?)
+/// All images, or those for `platform`.
+pub(super) fn read(members: &Members, platform: Option<&Platform>) -> Result<Vec<NewImage>> {
+    let saved: Vec<SavedImage> = serde_json::from_slice(&members.document(MANIFEST)?)
         .map_err(|e| Error::malformed("manifest.json is not what docker save writes").because(e))?;
-    saved.into_iter().map(|image| read_image(archive, image)).collect()
+    let mut images = Vec::with_capacity(saved.len());
+    let mut unfit = None;
+    for image in saved {
+        let path = normal("", image.config.as_bytes())?;
+        let config = members.document(&path)?;
+        check(&path, promised(&path), Digest::of(&config))?;
+        let parsed = read_config(&config)?;
+        match platform.map_or(Ok(()), |platform| platform.require(&path, &parsed)) {
+            Ok(()) => images.push(read_image(members, image, &path, (config, &parsed))?),
+            Err(other) => unfit = Some(other),
+        }
+    }
+    match (images.is_empty(), unfit) {
+        (true, Some(unfit)) => Err(unfit),
+        _ => Ok(images),
+    }
 }
 
-fn read_image(archive: &Archive, saved: SavedImage) -> Result<NewImage> {
-    let path = normal("", saved.config.as_bytes())?;
-    let config = archive.document(&path)?;
-    check(&path, promised(&path), Digest::of(&config))?;
-    let diff_ids = diff_ids(&read_config(&config)?)?;
+fn read_image(
+    members: &Members,
+    saved: SavedImage,
+    path: &str,
+    (config, parsed): (Vec<u8>, &ImageConfiguration),
+) -> Result<NewImage> {
+    let diff_ids = diff_ids(parsed)?;
     let paths = saved.layers.unwrap_or_default();
     if paths.len() != diff_ids.len() {
         return Err(Error::malformed(format!(
@@ -42,7 +63,7 @@ fn read_image(archive: &Archive, saved: SavedImage) -> Result<NewImage> {
     for (path, diff_id) in paths.iter().zip(diff_ids) {
         let path = normal("", path.as_bytes())?;
         let digest = path.starts_with("blobs/").then(|| promised(&path)).flatten();
-        let blob = Some(archive.member(&path)?);
+        let blob = Some(members.blob(&path)?);
         layers.push(NewLayer { diff_id, blob, digest, compression: None });
     }
     let references = saved

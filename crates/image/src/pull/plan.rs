@@ -2,17 +2,17 @@
 
 use std::io::Read;
 
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType};
-use serde_json::{Map, Value};
+use oci_spec::image::{Descriptor, MediaType};
 
 use super::{ManifestName, Remote};
+use crate::choice::choose;
 use crate::compression::Compression;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DOCUMENT;
 use crate::manifest::{
-    DOCKER_LIST, DOCKER_MANIFEST, check_size, compression, diff_ids, digest, document,
-    is_image_config, json, read_config, read_index,
+    ImageDocument, check_size, compression, diff_ids, digest, is_index, is_known, not_an_image,
+    own_type, read_config, read_index, read_manifest,
 };
 use crate::platform::Platform;
 use crate::store::{Store, check};
@@ -58,7 +58,8 @@ impl Planner<'_> {
             }
             let index = read_index(&what, &bytes, Some(&media_type))?;
             indexes.push(bytes);
-            let descriptor = self.choose(&what, &index)?;
+            let host = Platform::host();
+            let descriptor = choose(&what, &index, self.platform.unwrap_or(&host))?;
             what = format!("manifest {}", descriptor.digest());
             media_type = descriptor.media_type().clone();
             bytes = self.described(&what, descriptor)?;
@@ -131,28 +132,6 @@ impl Planner<'_> {
         Ok(known.filter(|bytes| Digest::of(bytes) == *digest))
     }
 
-    /// The image of an index that fits best; of equals the first.
-    fn choose<'i>(&self, what: &str, index: &'i ImageIndex) -> Result<&'i Descriptor> {
-        let host = Platform::host();
-        let wanted = self.platform.unwrap_or(&host);
-        let fit = |descriptor: &Descriptor| match descriptor.platform() {
-            Some(platform) => wanted.fit(&Platform::of(platform)),
-            // It may be for any machine: only if nothing says it is for this one.
-            None if is_known(descriptor.media_type()) => Some(u32::MAX),
-            None => None,
-        };
-        let fitting = index.manifests().iter().filter_map(|one| fit(one).map(|fit| (fit, one)));
-        fitting.min_by_key(|(fit, _)| *fit).map(|(_, one)| one).ok_or_else(|| {
-            let all = index.manifests().iter().filter_map(|one| one.platform().as_ref());
-            let mut all: Vec<_> = all.map(|platform| Platform::of(platform).to_string()).collect();
-            // What builders attach to an image says this of itself.
-            all.retain(|platform| platform != "unknown/unknown");
-            all.dedup();
-            let message = format!("{what} has no image for {wanted}; it has {}", all.join(", "));
-            Error::new(ErrorKind::Unsupported, message)
-        })
-    }
-
     /// An image's configuration and blobs.
     fn image(
         &self,
@@ -167,21 +146,14 @@ impl Planner<'_> {
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
-        document(what, bytes, Some(media_type), "manifests")?;
-        let manifest: ImageManifest = json(what, bytes)?;
-        let of = manifest.config().media_type();
-        if !is_image_config(of) {
-            let message = format!("{what} is no image that can run, but an artifact of type {of}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
+        let manifest = match read_manifest(what, bytes, media_type)? {
+            ImageDocument::Image(manifest) => manifest,
+            ImageDocument::Artifact(of) => return Err(not_an_image(what, &of)),
+        };
         let config = self.config(manifest.config())?;
         let parsed = read_config(&config)?;
-        let is = Platform::of_config(&parsed);
-        if let Some(wanted) = self.platform
-            && !wanted.has_machine_of(&is)
-        {
-            let message = format!("{what} is an image for {is}, and not for {wanted}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+        if let Some(wanted) = self.platform {
+            wanted.require(what, &parsed)?;
         }
         let diff_ids = diff_ids(&parsed)?;
         if diff_ids.len() != manifest.layers().len() {
@@ -227,25 +199,4 @@ impl Planner<'_> {
         check(&what, Some(digest), Digest::of(&bytes))?;
         Ok(bytes)
     }
-}
-
-fn is_index(media_type: &MediaType) -> bool {
-    *media_type == MediaType::ImageIndex || media_type.as_ref() == DOCKER_LIST
-}
-
-/// Whether a document of this type can be, or lead to, an image.
-fn is_known(media_type: &MediaType) -> bool {
-    *media_type == MediaType::ImageManifest
-        || media_type.as_ref() == DOCKER_MANIFEST
-        || is_index(media_type)
-}
-
-/// The type that a document says it has, or shows by what is in it.
-fn own_type(what: &str, bytes: &[u8]) -> Result<MediaType> {
-    let fields: Map<String, Value> = json(what, bytes)?;
-    Ok(match fields.get("mediaType").and_then(Value::as_str) {
-        Some(said) => MediaType::from(said),
-        None if fields.contains_key("manifests") => MediaType::ImageIndex,
-        None => MediaType::ImageManifest,
-    })
 }

@@ -12,8 +12,8 @@ use crate::compression::Compression;
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, Result};
 use crate::limits::Budget;
+use crate::load::Blob;
 use crate::reference::Reference;
-use crate::tarball::Section;
 
 /// An image whose parts were all found and read, but for the layers' contents.
 pub(crate) struct NewImage {
@@ -31,7 +31,7 @@ pub(crate) struct NewLayer {
     /// The digest of the uncompressed stream.
     pub(crate) diff_id: Digest,
     /// The stream, compressed or not. Layers that are being made from nothing else are staged already.
-    pub(crate) blob: Option<Section>,
+    pub(crate) blob: Option<Blob>,
     /// The digest of the blob, if something promised one.
     pub(crate) digest: Option<Digest>,
     /// How the blob is compressed, if something said so.

@@ -87,14 +87,15 @@ impl Store {
         let Some(blob) = &layer.blob else {
             return Err(Error::new(ErrorKind::NotFound, format!("{what} was removed meanwhile")));
         };
+        let blob = blob.open()?;
         let (compression, _) = recognise(blob.clone(), &what)?;
         check_compression(&what, layer.compression, compression)?;
         let unpacked = if compression == Compression::Plain || layer.digest.is_none() {
-            let input = BufReader::with_capacity(BUFFER, blob.clone());
+            let input = BufReader::with_capacity(BUFFER, blob);
             let plain = decode(compression, input);
             self.stage(staging, plain, EndMark::Optional, &what, budget)?
         } else {
-            let mut hashed = Hashed::new(blob.clone());
+            let mut hashed = Hashed::new(blob);
             let mut input = BufReader::with_capacity(BUFFER, &mut hashed);
             let plain = decode(compression, &mut input);
             let unpacked = self.stage(staging, plain, EndMark::Optional, &what, budget)?;
