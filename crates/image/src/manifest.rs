@@ -9,17 +9,24 @@ use crate::compression::Compression;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+/// No standard's, and written all the same.
+const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 /// Of Windows' base images, once; of what may not be passed on, still.
 const DOCKER_FOREIGN_LAYER: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar";
 const DOCKER_FOREIGN_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 /// How the types of all layers begin, those included that are not read here (encrypted ones).
 const LAYER_PREFIXES: [&str; 2] =
     ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."];
+
+/// Whether a configuration of this type is an image's. Artifacts (signatures, charts) have others.
+pub(crate) fn is_image_config(media_type: &MediaType) -> bool {
+    *media_type == MediaType::ImageConfig || media_type.as_ref() == DOCKER_CONFIG
+}
 
 /// What a manifest was found to describe.
 pub(crate) enum ImageDocument<T> {
@@ -37,7 +44,7 @@ pub(crate) fn read_manifest(
     document(name, bytes, Some(media_type), "manifests")?;
     let manifest: ImageManifest = json(name, bytes)?;
     let config = manifest.config().media_type();
-    if *config != MediaType::ImageConfig && config.as_ref() != DOCKER_CONFIG {
+    if !is_image_config(config) {
         let of = manifest.artifact_type().as_ref().unwrap_or(config);
         return Ok(ImageDocument::Artifact(of.to_string()));
     }
@@ -120,6 +127,11 @@ pub(crate) fn digest(descriptor: &Descriptor) -> Result<Digest> {
     descriptor.digest().to_string().parse()
 }
 
+/// How a layer of this type is said to be compressed. Others than plain tar streams, and such ones compressed, are
+/// refused.
+///
+/// When a layer is read its first bytes count, and not this: Skopeo and Podman write uncompressed layers under the type
+/// of compressed ones. Which stream it must turn out to be, the configuration says.
 pub(crate) fn compression(media_type: &MediaType) -> Result<Compression> {
     use MediaType as M;
     match media_type {
@@ -129,6 +141,7 @@ pub(crate) fn compression(media_type: &MediaType) -> Result<Compression> {
         other => match other.as_ref() {
             DOCKER_LAYER | DOCKER_FOREIGN_LAYER => Ok(Compression::Plain),
             DOCKER_LAYER_GZIP | DOCKER_FOREIGN_LAYER_GZIP => Ok(Compression::Gzip),
+            DOCKER_LAYER_ZSTD => Ok(Compression::Zstd),
             other => Err(Error::new(
                 ErrorKind::Unsupported,
                 format!("layers of the type {other} are not supported"),

@@ -96,12 +96,7 @@ impl Pull<'_> {
         let mut held = Vec::new();
         let missing = self.missing(&plan.blobs, &mut held)?;
         held.extend(self.bring(&missing)?);
-        let layer = |blob: &Blob| NewLayer {
-            diff_id: blob.diff_id,
-            blob: None,
-            digest: None,
-            compression: None,
-        };
+        let layer = |blob: &Blob| NewLayer { diff_id: blob.diff_id, blob: None, digest: None };
         let references = vec![name.clone()];
         let image = NewImage {
             layers: plan.blobs.iter().map(layer).collect(),

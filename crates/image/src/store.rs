@@ -43,5 +43,5 @@ pub use usage::{ImageUsage, Usage};
 pub(crate) use commit::{NewImage, NewLayer, Staged};
 pub(crate) use lock::Lock;
 pub(crate) use record::encode;
-pub(crate) use stage::{EndMark, StagedLayer, check, check_compression};
+pub(crate) use stage::{EndMark, StagedLayer, check};
 pub(crate) use staging::Staging;

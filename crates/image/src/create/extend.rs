@@ -43,7 +43,7 @@ impl Store {
             staged.insert(layer.diff_id, layer);
         }
         let config = configure(&layers)?;
-        let known = |diff_id| NewLayer { diff_id, blob: None, digest: None, compression: None };
+        let known = |diff_id| NewLayer { diff_id, blob: None, digest: None };
         let image = NewImage {
             config,
             manifest: None,

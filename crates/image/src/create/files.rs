@@ -45,7 +45,7 @@ impl Store {
         let budget = Budget::new(self.limits.unpacked_bytes);
         let staged = self.stage(&staging, &archive[..], EndMark::Required, &what, &budget)?;
         staged.sync(&staging, files.iter().map(|file| file.path.trim_start_matches('/')))?;
-        let layers = vec![NewLayer { diff_id, blob: None, digest: None, compression: None }];
+        let layers = vec![NewLayer { diff_id, blob: None, digest: None }];
         let references = vec![reference.clone()];
         let image = NewImage { config, manifest: None, layers, references };
         self.add(&staging, &[image], Staged::from([(diff_id, staged)])).and_then(only)

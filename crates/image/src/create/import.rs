@@ -35,7 +35,7 @@ impl Store {
         let image = NewImage {
             config: settings.configuration(layer, "sandbar import")?,
             manifest: None,
-            layers: vec![NewLayer { diff_id: layer, blob: None, digest: None, compression: None }],
+            layers: vec![NewLayer { diff_id: layer, blob: None, digest: None }],
             references: reference.cloned().into_iter().collect(),
         };
         self.add(&staging, &[image], Staged::from([(layer, staged)])).and_then(super::files::only)

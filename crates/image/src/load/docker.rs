@@ -64,7 +64,7 @@ fn read_image(
         let path = normal("", path.as_bytes())?;
         let digest = path.starts_with("blobs/").then(|| promised(&path)).flatten();
         let blob = Some(members.blob(&path)?);
-        layers.push(NewLayer { diff_id, blob, digest, compression: None });
+        layers.push(NewLayer { diff_id, blob, digest });
     }
     let references = saved
         .repo_tags

@@ -157,7 +157,7 @@ impl Reader<'_> {
     }
 
     fn layer(&self, descriptor: &Descriptor, diff_id: Digest) -> Result<NewLayer> {
-        let compression = compression(descriptor.media_type())?;
+        compression(descriptor.media_type())?;
         let digest = digest(descriptor)?;
         let at = self.layout.blob(&digest);
         if let Some(urls) = descriptor.urls()
@@ -173,8 +173,7 @@ impl Reader<'_> {
         }
         let blob = self.layout.members.blob(&at)?;
         check_size(&at, descriptor, blob.open()?.size())?;
-        let (blob, digest, compression) = (Some(blob), Some(digest), Some(compression));
-        Ok(NewLayer { diff_id, blob, digest, compression })
+        Ok(NewLayer { diff_id, blob: Some(blob), digest: Some(digest) })
     }
 
     /// The manifest or index that a descriptor leads to.

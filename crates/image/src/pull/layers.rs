@@ -11,7 +11,7 @@ use super::plan::Blob;
 use super::{Progress, Pull};
 use crate::compression::{decode, drain, recognise};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{EndMark, StagedLayer, check, check_compression};
+use crate::store::{EndMark, StagedLayer, check};
 
 /// The most downloads at once: more make neither a network nor a registry faster.
 const DOWNLOADS: usize = 4;
@@ -118,7 +118,6 @@ impl Pull<'_> {
     fn unpack(&self, blob: &Blob, pipe: Pipe) -> Result<StagedLayer> {
         let what = format!("layer {}", blob.digest);
         let (found, mut input) = recognise(pipe, &what)?;
-        check_compression(&what, Some(blob.compression), found)?;
         let stream = decode(found, &mut input);
         let layer =
             self.store.stage(&self.staging, stream, EndMark::Optional, &what, &self.budget)?;

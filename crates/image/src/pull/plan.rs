@@ -6,7 +6,6 @@ use oci_spec::image::{Descriptor, MediaType};
 
 use super::{ManifestName, Remote};
 use crate::choice::choose;
-use crate::compression::Compression;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DOCUMENT;
@@ -35,7 +34,6 @@ pub(super) struct Plan {
 pub(super) struct Blob {
     pub(super) digest: Digest,
     pub(super) size: u64,
-    pub(super) compression: Compression,
     /// The digest of the uncompressed stream.
     pub(super) diff_id: Digest,
 }
@@ -164,12 +162,8 @@ impl Planner<'_> {
             )));
         }
         let blobs = manifest.layers().iter().zip(diff_ids).map(|(descriptor, diff_id)| {
-            Ok(Blob {
-                digest: digest(descriptor)?,
-                size: descriptor.size(),
-                compression: compression(descriptor.media_type())?,
-                diff_id,
-            })
+            compression(descriptor.media_type())?;
+            Ok(Blob { digest: digest(descriptor)?, size: descriptor.size(), diff_id })
         });
         Ok((config, blobs.collect::<Result<_>>()?))
     }

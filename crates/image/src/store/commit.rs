@@ -8,7 +8,6 @@ use oci_spec::image::ImageConfiguration;
 use super::record::{Record, decode, encode};
 use super::stage::StagedLayer;
 use super::{Staging, Store};
-use crate::compression::Compression;
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, Result};
 use crate::limits::Budget;
@@ -34,8 +33,6 @@ pub(crate) struct NewLayer {
     pub(crate) blob: Option<Blob>,
     /// The digest of the blob, if something promised one.
     pub(crate) digest: Option<Digest>,
-    /// How the blob is compressed, if something said so.
-    pub(crate) compression: Option<Compression>,
 }
 
 /// Layers that wait to be put in their place, by the digest of their uncompressed stream.

@@ -89,7 +89,6 @@ impl Store {
         };
         let blob = blob.open()?;
         let (compression, _) = recognise(blob.clone(), &what)?;
-        check_compression(&what, layer.compression, compression)?;
         let unpacked = if compression == Compression::Plain || layer.digest.is_none() {
             let input = BufReader::with_capacity(BUFFER, blob);
             let plain = decode(compression, input);
@@ -108,21 +107,6 @@ impl Store {
         }
         check(&what, Some(layer.diff_id), unpacked.diff_id)?;
         Ok(unpacked)
-    }
-}
-
-/// Fails unless a stream is compressed as was said, if anything was.
-pub(crate) fn check_compression(
-    what: &str,
-    said: Option<Compression>,
-    found: Compression,
-) -> Result<()> {
-    match said {
-        Some(said) if said != found => {
-            let message = format!("{what} is not compressed as its media type says");
-            Err(Error::new(ErrorKind::Mismatch, message))
-        }
-        _ => Ok(()),
     }
 }
 
