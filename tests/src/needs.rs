@@ -33,6 +33,8 @@ pub enum Need {
     Cni,
     /// Distribution's registry and skopeo, of Debian.
     Registry,
+    /// The program `zstd`.
+    Zstd,
     /// iptables that writes nftables' tables.
     IptablesNft,
     /// The cgroup controller for memory.
@@ -72,6 +74,7 @@ impl Need {
             Self::Registry => {
                 runs("docker-registry", &["--version"]) && runs("skopeo", &["--version"])
             }
+            Self::Zstd => runs("zstd", &["--version"]),
             Self::Nginx => Path::new("/usr/sbin/nginx").exists(),
             Self::Blog => crate::node::beside_sandbar("blog").exists(),
             Self::Setsid => runs("setsid", &["--version"]),
@@ -106,6 +109,7 @@ impl Need {
     fn why(self) -> &'static str {
         match self {
             Self::Registry => "it needs docker-registry and skopeo",
+            Self::Zstd => "it needs zstd",
             Self::Nginx => "it needs nginx",
             Self::Blog => "it needs examples/blog: cargo build -p blog first",
             Self::Setsid => "it needs setsid (util-linux)",
