@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use sandbar_tests::{Node, SOON, tests, until};
+use sandbar_tests::{Node, Output, SOON, tests, until};
 
 tests! {
     a_connection_is_relayed_both_ways_and_its_ends_one_by_one,
@@ -18,6 +18,8 @@ tests! {
     datagrams_are_relayed_and_answered_to_who_sent_them,
     a_port_at_one_other_address_is_not_relayed,
     a_port_that_nobody_serves_resets_who_comes,
+    what_is_not_relayed_is_told,
+    a_pod_that_began_before_bridges_call_netfilter_is_relayed_when_it_is_looked_after,
     ports_are_relayed_as_they_come_and_go,
     a_pods_first_network_has_its_ports_relayed,
     the_next_supervisor_relays_again,
@@ -232,6 +234,47 @@ fn a_port_that_nobody_serves_resets_who_comes(node: &Node) {
     }
     echoes(node, "web", 80);
     assert!(is_echoed(8080));
+    node.says("rm -f web").ok();
+}
+
+fn what_is_not_relayed_is_told(node: &Node) {
+    node.has_busybox();
+    has(node, "web", "-p 8080:80");
+    let is_needed = fs::exists(CALLS).is_ok_and(|it| it);
+    let is_told = |told: Output, words: &[&str]| {
+        assert_eq!(told.exit_code(), 0, "{told}");
+        for word in words {
+            assert_eq!(told.stderr().contains(word), is_needed, "{word}: {told}");
+        }
+    };
+    is_told(node.says("port add web 8081:81/sctp").run(), &["note:", "[::1]:8081/sctp"]);
+    is_told(
+        node.says("run -d --name other -p 8082:82/sctp -p 8083:83 busybox sleep 1000").run(),
+        &["note:", "[::1]:8082/sctp"],
+    );
+    let program = node.program().display().to_string();
+    let line = format!("--nofile=700 {program} run -d --name many -p 9000-9299:9000-9299");
+    let many = node.run("prlimit", line.split(' ').chain(["busybox", "sleep", "1000"]));
+    is_told(many.run(), &["note:", "[::1]:9000-9299/tcp", "RLIMIT_NOFILE"]);
+    let quiet = node.says("port add web 127.0.0.1:8084:84/sctp").run();
+    assert_eq!((quiet.exit_code(), quiet.stderr()), (0, String::new()), "{quiet}");
+    node.says("rm -f web other many").ok();
+}
+
+fn a_pod_that_began_before_bridges_call_netfilter_is_relayed_when_it_is_looked_after(node: &Node) {
+    node.has_busybox();
+    let calls = |value: &str| {
+        if fs::exists(CALLS).is_ok_and(|it| it) {
+            fs::write(CALLS, value).expect("a setting of the node's own");
+        }
+    };
+    calls("0");
+    node.says("run -d --name web -p 8080:80 busybox sleep 1000").ok();
+    echoes(node, "web", 80);
+    assert!(is_echoed(8080));
+    calls("1");
+    node.run("/usr/sbin/nft", ["flush", "ruleset"]).ok();
+    until("the relay", SOON, || is_echoed(8080).then_some(()));
     node.says("rm -f web").ok();
 }
 

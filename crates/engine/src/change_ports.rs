@@ -19,17 +19,21 @@ use crate::ports::{Chosen, check_requests, count, no_ports_on};
 use crate::supervision::{Reached, has_life, reach};
 use crate::{descriptors, directories, find};
 
+/// Further ports of a pod.
+#[derive(Debug)]
+pub struct Added {
+    /// What was published: random ports are chosen by then.
+    pub ports: Vec<PortMapping>,
+    /// What is worth knowing, in words.
+    pub told: Vec<String>,
+}
+
 impl Engine {
-    /// Publishes further ports of a pod, at once if it runs. What was published is returned: random ports are chosen by
-    /// then.
+    /// Publishes further ports of a pod, at once if it runs.
     ///
     /// # Errors
     /// [`Kind::PortTaken`], [`Kind::Invalid`], [`Kind::Unsupported`], [`Kind::NotFound`]; nothing is changed then.
-    pub fn add_ports(
-        &self,
-        pod: &PodId,
-        requests: &[PortRequest],
-    ) -> Result<Vec<PortMapping>, Error> {
+    pub fn add_ports(&self, pod: &PodId, requests: &[PortRequest]) -> Result<Added, Error> {
         let (_lock, mut config) = self.lock_for_ports(pod)?;
         if config.network != NetworkMode::Bridge {
             let message = format!("pod '{}' has no network that ports could lead to", config.name);
@@ -57,7 +61,7 @@ impl Engine {
         } else {
             forget_change(&directory)?;
         }
-        added.map(|()| ports)
+        added.map(|told| Added { ports, told })
     }
 
     /// Takes published ports of a pod back. What was taken back is returned. Connections that are open go on.
@@ -112,13 +116,13 @@ impl Engine {
         Ok((lock, read_record(&directory.config())?.ok_or_else(gone)?))
     }
 
-    /// Publishes `ports`, which `sockets` keep from others, and writes `config` down.
+    /// Publishes `ports`, which `sockets` keep from others, and writes `config` down. Returns what is worth knowing.
     fn publish_more(
         &self,
         config: &PodConfig,
         ports: &[PortMapping],
         sockets: &[OwnedFd],
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<String>, Error> {
         let directory = self.roots.pod(&config.id);
         // A supervisor that is just ending does not answer any more: it is waited for.
         for _ in 0..4 {
@@ -128,9 +132,9 @@ impl Engine {
                         continue;
                     }
                     drop(self.publish(config, ports)?);
-                    self.relay(&client, config, ports);
+                    let told = self.relay(&client, config, ports);
                     replace_record(&directory.config(), config)?;
-                    return self.ensure_published(config, ports, &client);
+                    return self.ensure_published(config, ports, &client).map(|()| told);
                 }
                 Reached::Lock(lock) => lock,
             };
@@ -138,7 +142,7 @@ impl Engine {
             if !lives {
                 // Published when it is started.
                 replace_record(&directory.config(), config)?;
-                return Ok(());
+                return Ok(Vec::new());
             }
             drop(lock);
             let _another = self.find_supervisor(config)?;

@@ -72,7 +72,7 @@ impl Engine {
             .map_err(Error::from)
             .and_then(|()| self.attach_now(&held, &connection, is_gateway))
             .and_then(|told| self.refresh_names(config).map(|()| told))
-            .and_then(|told| self.publish_now(&held, is_gateway).map(|()| told));
+            .and_then(|told| Ok([told, self.publish_now(&held, is_gateway)?].concat()));
         let told = match connected {
             Ok(told) => told,
             Err(error) => {
@@ -115,7 +115,7 @@ impl Engine {
         if !is_whole {
             let is_gateway = Connection::gateway_of(connections) == Some(connection);
             told.extend(self.attach_now(held, connection, is_gateway)?);
-            self.publish_now(held, is_gateway)?;
+            told.extend(self.publish_now(held, is_gateway)?);
             let before: Vec<Connection> =
                 connections.iter().filter(|it| *it != connection).cloned().collect();
             etc::adapt(&self.roots.pod(&config.id), config, &before, connections);
@@ -161,7 +161,8 @@ impl Engine {
             return Err(error);
         }
         if let (Some(_), Reached::Supervisor(client)) = (next, &held.state) {
-            self.relay(client, config, &config.ports);
+            // What could not be relayed was told when the ports were published.
+            let _told = self.relay(client, config, &config.ports);
         }
         etc::adapt(&directory, config, &before, &after);
         tell(&held.state);
@@ -205,16 +206,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Publishes the ports of a pod that was on no network where they could have been.
-    fn publish_now(&self, held: &Held, is_gateway: bool) -> Result<(), Error> {
+    /// Publishes the ports of a pod that was on no network where they could have been. Returns what is worth knowing.
+    fn publish_now(&self, held: &Held, is_gateway: bool) -> Result<Vec<String>, Error> {
         if let Reached::Supervisor(client) = &held.state
             && is_gateway
         {
             let config = &held.pod.config;
             drop(self.publish(config, &config.ports)?);
-            self.relay(client, config, &config.ports);
+            return Ok(self.relay(client, config, &config.ports));
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn attach_now(

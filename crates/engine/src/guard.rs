@@ -1,11 +1,12 @@
 //! What a supervisor looks after for its pod beside its processes: its part of the firewall, and the resolvers of its
 //! networks.
 
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use sandbar_spec::{PodConfig, PodId};
+use sandbar_spec::{PodConfig, PodId, PortMapping};
 use sandbar_supervisor::{Guard, read_record};
 use sandbar_sys::During;
 
@@ -16,6 +17,8 @@ use crate::resolvers::Resolvers;
 
 /// What is watched, in one descriptor.
 struct PodGuard {
+    engine: Engine,
+    pod: PodId,
     poll: OwnedFd,
     firewall: Option<Firewall>,
     resolvers: Resolvers,
@@ -65,7 +68,13 @@ impl Engine {
                 .during("epoll_ctl", || "the firewall's notifications".into())?;
         }
         let resolvers = Resolvers::new(self, pod, program)?;
-        Ok(Some(Box::new(PodGuard { poll, firewall, resolvers })))
+        Ok(Some(Box::new(PodGuard {
+            engine: self.clone(),
+            pod: pod.clone(),
+            poll,
+            firewall,
+            resolvers,
+        })))
     }
 }
 
@@ -88,5 +97,9 @@ impl Guard for PodGuard {
         let is_closed = self.firewall.as_mut().is_none_or(Firewall::attend);
         let are_there = self.resolvers.attend(self.poll.as_fd());
         is_closed && are_there
+    }
+
+    fn relayed(&self) -> Vec<(PortMapping, IpAddr)> {
+        self.engine.relayed(&self.pod).unwrap_or_default()
     }
 }

@@ -58,6 +58,7 @@ mod supervision;
 mod sweep;
 mod volumes;
 
+pub use change_ports::Added;
 pub use cni::CniDirectories;
 pub use connect::Joined;
 pub use container::Container;

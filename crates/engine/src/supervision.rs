@@ -38,7 +38,9 @@ impl Engine {
         match Pod::read(&directory)? {
             // One that was killed left something alive: another takes it over.
             Some(found) if has_life(&found) => {
-                self.start_supervisor(&found.config, &lock, &Sandbox::default()).map(Some)
+                let (client, _told) =
+                    self.start_supervisor(&found.config, &lock, &Sandbox::default())?;
+                Ok(Some(client))
             }
             _ => Ok(None),
         }
@@ -65,16 +67,17 @@ impl Engine {
         if started.is_err() && !has_life(&found) {
             let _disconnected = self.detach_and_unpublish(&pod.id);
         }
-        Ok((started?, sandbox.told))
+        let (client, told) = started?;
+        Ok((client, [sandbox.told, told].concat()))
     }
 
-    /// Starts a supervisor and connects to it.
+    /// Starts a supervisor and connects to it; and what is worth knowing of its ports.
     fn start_supervisor(
         &self,
         pod: &PodConfig,
         lock: &OwnedFd,
         sandbox: &Sandbox,
-    ) -> Result<Client, Error> {
+    ) -> Result<(Client, Vec<String>), Error> {
         let namespaces = &sandbox.namespaces;
         let adopts = namespaces.ipc.is_none();
         let reservations = match adopts {
@@ -139,8 +142,8 @@ impl Engine {
         // Handed over one message after the other: as descriptors that it starts with, thousands would need thrice
         // as many numbers here.
         hold(&client, &reservations)?;
-        self.relay(&client, pod, &pod.ports);
-        Ok(client)
+        let told = self.relay(&client, pod, &pod.ports);
+        Ok((client, told))
     }
 }
 

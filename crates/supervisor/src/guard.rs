@@ -1,7 +1,10 @@
 //! What is looked after beside the pod's processes, of which only the caller knows what it is.
 
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
+
+use sandbar_spec::PortMapping;
 
 use crate::Error;
 use crate::poll::{Poll, Token};
@@ -23,6 +26,9 @@ pub trait Guard {
 
     /// Looks, and does it. `false`: it could not be done, and is to be tried again.
     fn attend(&mut self) -> bool;
+
+    /// Which of the pod's ports are to be relayed by now, and to which address of it.
+    fn relayed(&self) -> Vec<(PortMapping, IpAddr)>;
 }
 
 /// A guard, and when it is due.
@@ -52,6 +58,11 @@ impl Guarding {
     pub(crate) fn changed(&mut self, poll: &Poll, now: Instant) {
         self.guard.changed();
         self.told(poll, now);
+    }
+
+    /// Which ports are to be relayed.
+    pub(crate) fn relayed(&self) -> Vec<(PortMapping, IpAddr)> {
+        self.guard.relayed()
     }
 
     /// Looks, if it is time for that; says whether it did.

@@ -193,6 +193,11 @@ impl Supervisor {
             {
                 // Not later and later while what it does fails.
                 tidy.get_or_insert(Instant::now() + TIDY_AFTER);
+                let relayed = if self.relay.is_none() { guarding.relayed() } else { Vec::new() };
+                for (ports, to) in relayed {
+                    // Nobody is there to be told; what can't be relayed is refused, as before.
+                    let _refused = self.relay_ports(&ports, to);
+                }
             }
             self.kill_what_is_due(now);
             self.restart_what_is_due(now);

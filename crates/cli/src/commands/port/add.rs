@@ -24,7 +24,8 @@ impl Add {
         let action = format!("publish ports of {}", self.name);
         let pod = pod_of(&engine, &self.name, &action)?;
         let added = engine.add_ports(&pod.config.id, &self.ports).doing(&action)?;
-        output::text(&lines(&added))?;
+        added.told.iter().for_each(|told| output::note(told));
+        output::text(&lines(&added.ports))?;
         Ok(Exit::SUCCESS)
     }
 }
