@@ -3,8 +3,10 @@
 //! The first packet of a flow decides for all that follow. A TCP connection ends, and the next one is another; what is
 //! sent by UDP again and again from one port is one flow for ever. Docker and kube-proxy remove such entries, too.
 
+mod question;
+
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::{IpAddr, UdpSocket},
 };
 
@@ -98,18 +100,23 @@ fn forget<T>(ports: &ByPort<T>, is_meant: impl Fn(&Flow, &T) -> bool) {
         return;
     }
     let Ok(mut socket) = Socket::netfilter() else { return };
-    let mut entries = Vec::new();
-    let question = NetfilterMessage::new(header(0), ConntrackMessage::Get(Vec::new()));
-    let listed = socket.list(question, |entry| {
-        let of_port = Flow::read(entry)
-            .and_then(|flow| Some((ports.get(&(flow.protocol, flow.to.1))?, flow)));
-        if of_port.is_some_and(|(all, flow)| all.iter().any(|meant| is_meant(&flow, meant))) {
-            entries.push(entry.to_vec());
-        }
-    });
-    if !matches!(listed, Ok(Ok(()))) {
+    let mut entries = HashSet::new();
+    let mut list = |question| {
+        let listed = socket.list(question, |entry| {
+            let of_port = Flow::read(entry)
+                .and_then(|flow| Some((ports.get(&(flow.protocol, flow.to.1))?, flow)));
+            if of_port.is_some_and(|(all, flow)| all.iter().any(|meant| is_meant(&flow, meant))) {
+                entries.insert(entry.to_vec());
+            }
+        });
+        matches!(listed, Ok(Ok(())))
+    };
+    let mut questions = question::to_ports(ports.keys().copied()).into_iter();
+    // Where one that names what it wants is refused, all are asked for.
+    if !questions.all(&mut list) && !list(question::all()) {
         return;
     }
+    let entries: Vec<_> = entries.into_iter().collect();
     for entries in entries.chunks(AT_ONCE) {
         // One that ended meanwhile is refused, and so it should be.
         if socket.exchange(entries.iter().map(|entry| removal(entry))).is_err() {
