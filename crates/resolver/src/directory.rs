@@ -48,7 +48,17 @@ impl NetworkDirectory {
     pub fn write(&self, network: &Network) -> Result<()> {
         make_directory(&self.0, 0o711)?;
         make_directory(&self.names(), 0o755)?;
-        replace(&self.0, "resolver.conf", &network.to_string())
+        // Whoever puts a pod on the network writes it, and they may be many at once. A lock, for what is written
+        // beside it is called the same for all, so that those who are killed leave one file at the most.
+        let directory = File::open(&self.0).during("open", || self.0.display().to_string())?;
+        rustix::fs::flock(&directory, FlockOperation::LockExclusive)
+            .during("flock", || self.0.display().to_string())?;
+        let text = network.to_string();
+        let written = fs::read_to_string(self.0.join("resolver.conf"));
+        if written.is_ok_and(|written| written == text) {
+            return Ok(());
+        }
+        replace(&self.0, "resolver.conf", &text)
     }
 
     /// Reads what [`write`](Self::write) wrote.
@@ -155,4 +165,43 @@ fn replace(directory: &Path, name: &str, text: &str) -> Result<()> {
     file.write_all(text.as_bytes()).during("write", shown)?;
     fs::rename(&beside, &path).during("rename", || path.display().to_string())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_at_once_write_the_same_network() {
+        let temporary = tempfile::tempdir().unwrap();
+        let network: Network =
+            "network blog\nlisten 10.85.0.1\nsubnet 10.85.0.0/24".parse().unwrap();
+        for round in 0..50 {
+            let directory = NetworkDirectory::new(temporary.path().join(round.to_string()));
+            std::thread::scope(|scope| {
+                for _ in 0..16 {
+                    scope.spawn(|| directory.write(&network).unwrap());
+                }
+            });
+            assert_eq!(directory.read().unwrap().to_string(), network.to_string());
+            let mut files: Vec<_> = fs::read_dir(directory.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            files.sort();
+            assert_eq!(files, ["names", "resolver.conf"]);
+        }
+    }
+
+    #[test]
+    fn a_network_that_has_changed_is_written_anew() {
+        let temporary = tempfile::tempdir().unwrap();
+        let directory = NetworkDirectory::new(temporary.path().join("blog"));
+        // What one that was killed leaves.
+        for text in ["network blog\nlisten 10.85.0.1", "network blog\nlisten 10.85.0.2"] {
+            directory.write(&text.parse().unwrap()).unwrap();
+            fs::write(directory.path().join(".resolver.conf"), "netw").unwrap();
+            assert_eq!(directory.read().unwrap().to_string().trim(), text);
+        }
+    }
 }
