@@ -11,6 +11,7 @@
 mod record;
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     io::{self, ErrorKind::AlreadyExists, ErrorKind::NotFound},
@@ -190,20 +191,43 @@ impl Leases {
         record.remove()
     }
 
-    /// All leases and their owners, in no order: to find those whose owners are gone.
+    /// All leases and their owners, in no order.
     ///
     /// # Errors
     /// `System`.
     pub fn list(&self) -> Result<Vec<(IpAddr, String)>> {
-        let failed = |error| Error::system(format!("list {}", self.dir.display()), error);
         let mut leases = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let Some(address) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        for name in self.names()? {
+            let Ok(address) = name.parse() else { continue };
             // Given back since it was listed: no lease.
             leases.extend(self.owner(address).map(|owner| (address, owner)));
         }
         Ok(leases)
+    }
+
+    /// All that have something here, a lease or at least a record, which one that was killed has left: to find those
+    /// that are gone.
+    ///
+    /// # Errors
+    /// `System`.
+    pub fn owners(&self) -> Result<BTreeSet<String>> {
+        let mut owners = BTreeSet::new();
+        for name in self.names()? {
+            match name.parse() {
+                Ok(address) => owners.extend(self.owner(address)),
+                Err(_) => owners.extend(Some(name).filter(|name| check_id(name).is_ok())),
+            }
+        }
+        Ok(owners)
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let failed = |error| Error::system(format!("list {}", self.dir.display()), error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.dir).map_err(failed)? {
+            names.extend(entry.map_err(failed)?.file_name().into_string());
+        }
+        Ok(names)
     }
 
     /// Removes the directory, in which nothing must be leased; one that is not there is no error.
@@ -377,6 +401,7 @@ mod tests {
         let text = format!("{}\n{}", theirs.v4, theirs.v6.unwrap());
         fs::write(leases.dir.join("killed"), text).unwrap();
         assert_eq!(leases.of("killed").unwrap(), None);
+        assert_eq!(leases.owners().unwrap(), ["killed".to_owned(), "theirs".to_owned()].into());
         leases.release("killed").unwrap();
         assert_eq!(leases.of("theirs").unwrap(), Some(theirs));
         // Killed before it had written anything.

@@ -39,7 +39,7 @@ impl Engine {
         let leases = Leases::open(&Roots::leases_on(&network.interface))?;
         let pods = self.pods_on(network)?;
         let mut users: Vec<String> = pods.iter().map(|pod| pod.config.name.to_string()).collect();
-        for (_, owner) in leases.list()? {
+        for owner in leases.owners()? {
             if !self.roots.pods().join(&owner).is_dir() {
                 // Killed while the pod was made.
                 leases.release(&owner)?;
