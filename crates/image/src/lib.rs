@@ -60,4 +60,4 @@ pub use platform::Platform;
 pub use pull::{Cause, ManifestName, Progress, Remote, RemoteBlob, RemoteManifest};
 pub use recipe::LayerStream;
 pub use reference::{Home, Reference};
-pub use store::{Damage, ImageUsage, Part, Pruned, Removal, Removed, Store, Usage};
+pub use store::{Damage, ImageUsage, Part, Pruned, Removal, Removed, Store, Usage, bytes_on_disk};

@@ -21,6 +21,7 @@
 
 mod check;
 mod commit;
+mod compare;
 mod find;
 mod layers;
 mod list;
@@ -30,6 +31,7 @@ mod prune;
 mod record;
 mod references;
 mod remove;
+mod repair;
 mod stage;
 mod staging;
 mod usage;
@@ -38,7 +40,7 @@ pub use check::{Damage, Part};
 pub use open::Store;
 pub use prune::Pruned;
 pub use remove::{Removal, Removed};
-pub use usage::{ImageUsage, Usage};
+pub use usage::{ImageUsage, Usage, bytes_on_disk};
 
 pub(crate) use commit::{NewImage, NewLayer, Staged};
 pub(crate) use lock::Lock;

@@ -15,4 +15,5 @@ mod whiteout;
 pub(crate) use attributes::keeps;
 pub(crate) use layer::unpack;
 pub(crate) use name::split;
+pub(crate) use root::Fill;
 pub(crate) use whiteout::is_whiteout;

@@ -63,6 +63,115 @@ fn each_damaged_thing_is_reported() {
     assert_eq!(found.len(), 4);
 }
 
+#[test]
+fn what_is_not_contents_is_checked_too() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let tar = Layer::new()
+        .file("a/file", "some")
+        .hard_link("a/link", "a/file")
+        .symlink("a/way", "file")
+        .file("a/gone", "")
+        .file("a/gone", "again")
+        .file(".wh.hidden", "")
+        .finish();
+    let id = load(&place, std::slice::from_ref(&tar), "a");
+    let at = |name: &str| {
+        place.path("store/layers").join(Digest::of(&tar).hex()).join("diff").join(name)
+    };
+    let fine = || {
+        let found = place.store.check().unwrap();
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(std::fs::read_dir(place.path("store/tmp")).unwrap().count(), 0);
+    };
+    let damaged = |why: &str| {
+        let found = place.store.check().unwrap();
+        assert_eq!(found.len(), 1, "{why}: {found:?}");
+        assert_eq!((found[0].part, &found[0].images), (Part::Layer(Digest::of(&tar)), &vec![id]));
+        let said = chain(&found[0].error);
+        assert!(said.contains(why), "{why}: {said}");
+    };
+    let touch = |name: &str| {
+        let time = std::fs::metadata(at("a/file")).unwrap().modified().unwrap();
+        std::fs::File::options().append(true).open(at(name)).unwrap().set_modified(time).unwrap();
+    };
+    fine();
+    chown(at("a/file"), Some(7), None).unwrap();
+    damaged("\"a/file\": its owner is 7:0, not 0:0");
+    chown(at("a/file"), Some(0), None).unwrap();
+    let mode = std::fs::metadata(at("a")).unwrap().permissions();
+    std::fs::set_permissions(at("a"), PermissionsExt::from_mode(0o777)).unwrap();
+    damaged("\"a\": its mode is 777");
+    std::fs::set_permissions(at("a"), mode).unwrap();
+    fine();
+    std::fs::write(at("a/new"), "").unwrap();
+    damaged("\"a/new\": it is no part of the layer");
+    std::fs::remove_file(at("a/new")).unwrap();
+    let time = std::fs::symlink_metadata(at("a/way")).unwrap().mtime();
+    std::fs::remove_file(at("a/way")).unwrap();
+    damaged("\"a/way\": it is missing");
+    symlink("else", at("a/way")).unwrap();
+    damaged("\"a/way\": ");
+    std::fs::remove_file(at("a/way")).unwrap();
+    symlink("file", at("a/way")).unwrap();
+    damaged("\"a/way\": its time");
+    let set = |name: &str, value: &[u8]| {
+        rustix::fs::setxattr(at("a"), name, value, rustix::fs::XattrFlags::empty())
+    };
+    let zero = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let as_it_was = rustix::fs::Timespec { tv_sec: time, ..zero };
+    let times = rustix::fs::Timestamps { last_access: zero, last_modification: as_it_was };
+    let itself = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
+    rustix::fs::utimensat(rustix::fs::CWD, at("a/way"), &times, itself).unwrap();
+    touch("a/file");
+    fine();
+    set("trusted.overlay.opaque", b"y").unwrap();
+    damaged("trusted.overlay.opaque");
+    rustix::fs::removexattr(at("a"), "trusted.overlay.opaque").unwrap();
+    // A label of the host's is none of ours.
+    std::fs::remove_file(at("a/link")).unwrap();
+    std::fs::copy(at("a/file"), at("a/link")).unwrap();
+    touch("a/link");
+    damaged("names, not");
+}
+
+#[test]
+fn what_is_damaged_is_removed_unless_it_is_in_use() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let empty = place.contents();
+    let (shared, own) = (layer("shared"), layer("own"));
+    let a = load(&place, &[shared.clone(), own.clone()], "a");
+    let b = load(&place, std::slice::from_ref(&shared), "b");
+    let damage = || {
+        let path = place.path("store/layers").join(Digest::of(&own).hex()).join("recipe");
+        std::fs::write(path, "").unwrap();
+        place.store.check().unwrap()
+    };
+    assert_eq!(place.store.repair(&damage(), |id| *id == a).unwrap(), []);
+    assert_eq!(place.store.repair(&damage(), |id| *id == b).unwrap(), [a]);
+    assert!(place.store.check().unwrap().is_empty());
+    assert_eq!(place.store.list().unwrap().len(), 1);
+    assert_eq!(load(&place, &[shared, own], "a"), a);
+    assert!(place.store.check().unwrap().is_empty());
+    // What says which image is which.
+    std::fs::write(place.path("store/images").join(a.digest().hex()), "").unwrap();
+    let name = std::fs::read_dir(place.path("store/references")).unwrap().next().unwrap();
+    std::fs::write(name.unwrap().path(), "{").unwrap();
+    let damages = place.store.check().unwrap();
+    let parts: Vec<_> = damages.iter().map(|damage| damage.part).collect();
+    assert!(matches!(parts[..], [Part::Image(_), Part::Name(_)]), "{damages:?}");
+    assert_eq!(place.store.repair(&damages, |_| false).unwrap(), [a]);
+    assert!(place.store.check().unwrap().is_empty());
+    place.store.prune(true, None, |_| false).unwrap();
+    assert_eq!(place.contents(), empty);
+}
+
 fn du(paths: &[&Path]) -> u64 {
     let output = std::process::Command::new("du").args(["-s", "-c", "-B1"]).args(paths).output();
     let text = String::from_utf8(output.unwrap().stdout).unwrap();
@@ -86,7 +195,7 @@ fn usage_is_what_du_says() {
     )
     .unwrap();
     std::fs::write(place.path("store/partial").join(a.digest().hex()), [1; 10_000]).unwrap();
-    let usage = place.store.usage().unwrap();
+    let usage = place.store.usage(|id| *id == b).unwrap();
     let of = |id: ImageId| *usage.images.iter().find(|image| image.id == id).unwrap();
     assert_eq!(of(a).shared, du(&[&layer(&shared)]));
     assert_eq!(of(a).unique, du(&[&layer(&own), &blob(a)]));
@@ -94,6 +203,10 @@ fn usage_is_what_du_says() {
     assert_eq!(usage.partial, du(&[&place.path("store/partial").join(a.digest().hex())]));
     assert_eq!(usage.total, of(a).shared + of(a).unique + of(b).unique + usage.unreferenced);
     assert!(usage.unreferenced > du(&[&layer(&gone)]));
+    // What b needs stays, the layer that it shares with a as well.
+    assert_eq!(usage.reclaimable, usage.total - of(b).shared - of(b).unique);
+    assert_eq!(sandbar_image::bytes_on_disk(&layer(&own)).unwrap(), du(&[&layer(&own)]));
+    assert_eq!(sandbar_image::bytes_on_disk(&place.path("nothing")).unwrap(), 0);
 }
 
 #[test]
@@ -112,10 +225,12 @@ fn pruning_takes_what_has_no_name_and_keeps_what_is_in_use() {
     let pruned = place.store.prune(true, early, in_use).unwrap();
     assert!(pruned.deleted.is_empty() && pruned.untagged.is_empty());
     assert!(pruned.freed > 0 && snapshot(&place.path("store/partial")).is_empty());
-    let before = place.store.usage().unwrap().total;
+    let before = place.store.usage(|_| false).unwrap().total;
     let pruned = place.store.prune(false, None, in_use).unwrap();
     assert_eq!((pruned.deleted, pruned.untagged.len()), (vec![nameless], 0));
-    assert!(pruned.freed > 0 && place.store.usage().unwrap().total <= before - pruned.freed);
+    assert!(
+        pruned.freed > 0 && place.store.usage(|_| false).unwrap().total <= before - pruned.freed
+    );
     let pruned = place.store.prune(true, None, in_use).unwrap();
     assert_eq!((pruned.deleted, pruned.untagged.len()), (vec![one], 1));
     assert_eq!(place.store.list().unwrap().len(), 1);

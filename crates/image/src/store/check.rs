@@ -1,9 +1,10 @@
 //! Checking that what is in the store is what it was when it came.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::os::fd::AsFd;
 
-use super::Store;
+use super::compare::compare;
+use super::{Staging, Store};
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,17 +29,20 @@ pub enum Part {
     Blob(Digest),
     /// A layer's files, or the recipe beside them.
     Layer(Digest),
+    /// The file of an image's name, which is called after the digest of the name.
+    Name(Digest),
 }
 
 impl Store {
-    /// Reads all blobs, all records, and all files of all layers, and gives what is damaged.
+    /// Reads all names, all blobs, all records, and all files of all layers, and gives what is damaged.
     ///
-    /// A layer's files are checked by their contents: the stream that they and its recipe make must have the layer's
-    /// digest. Owners, modes and extended attributes are not looked at. An image that is damaged is mended by removing
-    /// it and pulling or loading it again.
+    /// Of a layer's files the contents are checked by the stream that they and its recipe make, which must have the
+    /// layer's digest; and names, kinds, owners, modes, times of modification and extended attributes by unpacking that
+    /// stream once more, without contents, in `tmp`. An image that is damaged is mended by [`Store::repair`], and
+    /// pulling or loading it again.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when the store's directories can't be read; [`ErrorKind::Busy`].
+    /// [`ErrorKind::Io`] when the store's directories can't be read, or not be written; [`ErrorKind::Busy`].
     pub fn check(&self) -> Result<Vec<Damage>> {
         let mut damages = Vec::new();
         let mut layers: BTreeMap<Digest, Vec<ImageId>> = BTreeMap::new();
@@ -64,6 +68,13 @@ impl Store {
                 damages.push(Damage { part, images: vec![id], error });
             }
         }
+        for name in self.names(&self.references)? {
+            if let Err(error) = self.check_name(&name)
+                && let Some(digest) = Digest::from_hex(&name)
+            {
+                damages.push(Damage { part: Part::Name(digest), images: Vec::new(), error });
+            }
+        }
         for name in self.names(&self.blobs)? {
             let Some(digest) = Digest::from_hex(&name) else { continue };
             if let Err(error) = self.check_blob(&digest) {
@@ -75,6 +86,10 @@ impl Store {
             match self.check_layer(&layer) {
                 // Nobody's, and gone since: no damage.
                 Err(error) if error.kind() == ErrorKind::NotFound && images.is_empty() => {}
+                // It can't be told from here.
+                Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Busy) => {
+                    return Err(error);
+                }
                 Err(error) => damages.push(Damage { part: Part::Layer(layer), images, error }),
                 Ok(()) => {}
             }
@@ -94,13 +109,15 @@ impl Store {
     }
 
     fn check_layer(&self, layer: &Digest) -> Result<()> {
-        let mut stream = self.layer_stream(layer)?;
-        match io::copy(&mut stream, &mut io::sink()) {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let message = format!("layer {layer} is damaged");
-                Err(Error::new(ErrorKind::Corrupt, message).because(error))
-            }
-        }
+        let damaged = |error: Error| match error.kind() {
+            ErrorKind::Io | ErrorKind::Busy => error,
+            _ => Error::new(ErrorKind::Corrupt, format!("layer {layer} is damaged")).because(error),
+        };
+        let stream = self.layer_stream(layer)?;
+        let staging = Staging::new(self)?;
+        let again = self.stage_outline(&staging, stream).map_err(damaged)?;
+        let Some(held) = self.hold_layer(layer)? else { return Ok(()) };
+        let compared = compare(staging.fd(), &again.directory, held.as_fd());
+        compared.map_err(damaged)
     }
 }

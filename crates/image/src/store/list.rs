@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Store;
-use super::record::Record;
-use crate::digest::ImageId;
+use super::record::{Record, decode};
+use crate::digest::{Digest, ImageId};
 use crate::error::Result;
 use crate::image::{Summary, created};
 use crate::reference::Reference;
@@ -33,6 +33,24 @@ impl Store {
         }
         list.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.id.cmp(&b.id)));
         Ok(list)
+    }
+
+    /// The digests of the manifests and indexes by which each image came.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io), [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
+    pub fn manifests(&self) -> Result<BTreeMap<ImageId, Vec<Digest>>> {
+        let mut manifests: BTreeMap<ImageId, Vec<Digest>> = BTreeMap::new();
+        for name in self.names(&self.manifests)? {
+            if let Some(manifest) = Digest::from_hex(&name)
+                && let Some(bytes) = self.read_whole(&self.manifests, &name)?
+            {
+                let id = decode(&bytes, || format!("manifests/{name}"))?;
+                manifests.entry(id).or_default().push(manifest);
+            }
+        }
+        manifests.values_mut().for_each(|digests| digests.sort_unstable());
+        Ok(manifests)
     }
 
     /// When an image was built, by its record or else by its configuration.

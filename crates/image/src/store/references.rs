@@ -57,6 +57,19 @@ impl Store {
         }
     }
 
+    /// Fails unless the file `name` of a reference is what it should be. One that is gone is no damage.
+    pub(super) fn check_name(&self, name: &str) -> Result<()> {
+        let Some(bytes) = self.read_whole(&self.references, name)? else { return Ok(()) };
+        let pointer: Pointer = decode(&bytes, || format!("references/{name}"))?;
+        match file_name(&pointer.reference) == name {
+            true => Ok(()),
+            false => {
+                let message = format!("references/{name} is that of {}", pointer.reference);
+                Err(Error::new(ErrorKind::Corrupt, message))
+            }
+        }
+    }
+
     /// Points a name to an image. The caller holds the shared lock, and the image is there.
     pub(super) fn point(
         &self,

@@ -1,6 +1,7 @@
 //! Layers are unpacked aside, with their recipes, and checked.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
@@ -10,9 +11,9 @@ use crate::compression::{BUFFER, Compression, decode, drain, recognise};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{Budget, Capped, Hashed};
-use crate::recipe::{Recording, Writer};
+use crate::recipe::{LayerStream, Recording, Writer};
 use crate::tarball::TarReader;
-use crate::unpack::unpack;
+use crate::unpack::{Fill, unpack};
 
 /// A layer that was unpacked aside.
 pub(crate) struct StagedLayer {
@@ -40,6 +41,38 @@ impl StagedLayer {
     }
 }
 
+/// Where a layer is unpacked aside.
+struct Aside {
+    directory: String,
+    top: OwnedFd,
+    diff: OwnedFd,
+    recipe: Writer,
+}
+
+impl Aside {
+    fn new(staging: &Staging) -> Result<Self> {
+        let directory = staging.unique("layer");
+        let top = staging.directory(&directory)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let diff = rustix::fs::mkdirat(&top, "diff", Mode::RWXU)
+            .and_then(|()| rustix::fs::openat(&top, "diff", flags, Mode::empty()))
+            .map_err(|e| Error::call("mkdirat", format!("tmp/{directory}/diff"), e))?;
+        let recipe = Writer::new(staging.file(&format!("{directory}/recipe"))?).map_err(|e| {
+            Error::new(ErrorKind::Io, "beginning a layer's recipe failed").because(e)
+        })?;
+        Ok(Self { directory, top, diff, recipe })
+    }
+}
+
+/// A layer's stream of which every failure says that the layer is damaged, and none that the machine is.
+struct Damaging(LayerStream);
+
+impl Read for Damaging {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+    }
+}
+
 impl Store {
     /// Unpacks an uncompressed stream aside, whatever digest it will have.
     pub(crate) fn stage(
@@ -50,18 +83,10 @@ impl Store {
         what: &str,
         budget: &Budget,
     ) -> Result<StagedLayer> {
-        let directory = staging.unique("layer");
-        let top = staging.directory(&directory)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let diff = rustix::fs::mkdirat(&top, "diff", Mode::RWXU)
-            .and_then(|()| rustix::fs::openat(&top, "diff", flags, Mode::empty()))
-            .map_err(|e| Error::call("mkdirat", format!("tmp/{directory}/diff"), e))?;
-        let recipe = Writer::new(staging.file(&format!("{directory}/recipe"))?).map_err(|e| {
-            Error::new(ErrorKind::Io, "beginning a layer's recipe failed").because(e)
-        })?;
+        let Aside { directory, top, diff, recipe } = Aside::new(staging)?;
         let mut hashed = Hashed::new(Capped::new(stream, budget));
         let mut tar = TarReader::new(Recording::new(&mut hashed, recipe), what);
-        let files = unpack(diff, top, &mut tar, self.limits.entries)?;
+        let files = unpack(diff, top, &mut tar, self.limits.entries, Fill::Contents)?;
         if end == EndMark::Required {
             tar.require_end_mark()?;
         }
@@ -73,6 +98,22 @@ impl Store {
         sizes
             .write_all(format!("{files}\n{stream}\n").as_bytes())
             .map_err(|e| Error::new(ErrorKind::Io, "writing a layer's size failed").because(e))?;
+        Ok(StagedLayer { diff_id, directory })
+    }
+
+    /// Unpacks a layer that is in the store once more aside, its files with their sizes but without contents.
+    pub(super) fn stage_outline(
+        &self,
+        staging: &Staging,
+        stream: LayerStream,
+    ) -> Result<StagedLayer> {
+        let diff_id = stream.diff_id();
+        let what = format!("layer {diff_id}");
+        let Aside { directory, top, diff, recipe } = Aside::new(staging)?;
+        let mut tar = TarReader::new(Recording::new(Damaging(stream), recipe), what.as_str());
+        unpack(diff, top, &mut tar, self.limits.entries, Fill::Outline)?;
+        let mut recording = tar.into_input();
+        drain(&mut recording, &what)?;
         Ok(StagedLayer { diff_id, directory })
     }
 

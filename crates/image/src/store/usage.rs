@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -20,6 +21,8 @@ pub struct Usage {
     pub total: u64,
     /// What of it no image needs: layers of a pull that goes on or was broken off.
     pub unreferenced: u64,
+    /// What of `total` is freed if all images go that are not in use.
+    pub reclaimable: u64,
     /// What has come of blobs whose download was broken off, or goes on.
     pub partial: u64,
 }
@@ -36,11 +39,11 @@ pub struct ImageUsage {
 }
 
 impl Store {
-    /// Measures everything, by looking at every file there is.
+    /// Measures everything, by looking at every file there is. `in_use` says which images are needed.
     ///
     /// # Errors
     /// [`ErrorKind::Io`](crate::ErrorKind::Io), [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt).
-    pub fn usage(&self) -> Result<Usage> {
+    pub fn usage(&self, in_use: impl Fn(&ImageId) -> bool) -> Result<Usage> {
         let mut parts = BTreeMap::new();
         for (directory, what) in [(&self.layers, "layers"), (&self.blobs, "blobs")] {
             for name in self.names(directory)? {
@@ -62,6 +65,8 @@ impl Store {
             shared: sum(&mut needed.iter().filter(|part| users.get(*part) > Some(&1))),
             unique: sum(&mut needed.iter().filter(|part| users.get(*part) == Some(&1))),
         });
+        let used: BTreeSet<_> =
+            needs.iter().filter(|(id, _)| in_use(id)).flat_map(|(_, needed)| needed).collect();
         let mut partial = 0;
         for name in self.names(&self.partial)? {
             partial += disk_usage(self.partial.as_fd(), &name)?;
@@ -70,6 +75,7 @@ impl Store {
             images: images.collect(),
             total: parts.values().sum(),
             unreferenced: sum(&mut parts.keys().filter(|part| !users.contains_key(*part))),
+            reclaimable: sum(&mut parts.keys().filter(|part| !used.contains(*part))),
             partial,
         })
     }
@@ -93,6 +99,19 @@ impl Store {
             }
         }
         Ok(needs)
+    }
+}
+
+/// Bytes on disk of the directory `path` and all below it, counted as in [`Usage`]; 0 if it is not there.
+///
+/// # Errors
+/// [`ErrorKind::Io`](crate::ErrorKind::Io).
+pub fn bytes_on_disk(path: &Path) -> Result<u64> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => disk_usage(fd.as_fd(), "."),
+        Err(Errno::NOENT) => Ok(0),
+        Err(errno) => Err(Error::call("open", path.display(), errno)),
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::{FileType, Gid, Mode, Timespec, Uid};
 use rustix::io::Errno;
 
 use super::name::Name;
-use super::root::{Root, is_directory};
+use super::root::{Fill, Root, is_directory};
 use super::whiteout::{self, Whiteout};
 use super::{attributes, nodes};
 use crate::error::{Error, ErrorKind, Result, shown};
@@ -26,8 +26,9 @@ pub(crate) fn unpack<R: Read>(
     layer: OwnedFd,
     tar: &mut TarReader<Recording<R>>,
     most_entries: u64,
+    fill: Fill,
 ) -> Result<u64> {
-    let mut layer = Layer::new(root, layer)?;
+    let mut layer = Layer::new(root, layer, fill)?;
     let mut entries = 0_u64;
     while let Some(entry) = tar.next()? {
         entries += 1;
@@ -49,13 +50,13 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(root: OwnedFd, layer: OwnedFd) -> Result<Self> {
+    fn new(root: OwnedFd, layer: OwnedFd, fill: Fill) -> Result<Self> {
         // Unless the archive says otherwise.
         rustix::fs::fchown(&root, Some(Uid::ROOT), Some(Gid::ROOT))
             .map_err(|e| Error::call("fchown", "a layer's root, 0, 0", e))?;
         rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))
             .map_err(|e| Error::call("fchmod", "a layer's root, 0755", e))?;
-        Ok(Self { root: Root::new(root, layer), times: Vec::new(), names: 0, bytes: 0 })
+        Ok(Self { root: Root::new(root, layer, fill), times: Vec::new(), names: 0, bytes: 0 })
     }
 
     fn add<R: Read>(&mut self, entry: &Entry, tar: &mut TarReader<Recording<R>>) -> Result<()> {

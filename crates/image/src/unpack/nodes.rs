@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags};
 
 use super::attributes;
 use super::name::Name;
-use super::root::{Before, Directory, Root, is_directory, stat};
+use super::root::{Before, Directory, Fill, Root, is_directory, stat};
 use super::whiteout;
 use crate::error::{Error, Result, shown};
 use crate::recipe::Recording;
@@ -29,7 +29,14 @@ pub(crate) fn file<R: Read>(
         tar.input_mut().refer(&parent.path_of(name)?, entry.size)?;
         root.count_contents();
     }
+    if root.fill == Fill::Outline {
+        rustix::fs::ftruncate(&fd, entry.size)
+            .map_err(|e| Error::call("ftruncate", shown(&entry.path), e))?;
+    }
     tar.data(|mut bytes| {
+        if root.fill == Fill::Outline {
+            return Ok(());
+        }
         while !bytes.is_empty() {
             let written = rustix::io::retry_on_intr(|| rustix::io::write(&fd, bytes))
                 .map_err(|e| Error::call("write", shown(&entry.path), e))?;

@@ -12,12 +12,21 @@ use super::whiteout;
 use crate::error::{Error, Result, shown};
 use crate::recipe::PATH;
 
+/// What files are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fill {
+    Contents,
+    /// Their size alone: a hole.
+    Outline,
+}
+
 /// An open layer root. Nothing in it is reached but through [`Root::directory`].
 pub(crate) struct Root {
     fd: OwnedFd,
     /// The directory used last, by the path that led to it: most entries follow others of the same directory.
     last: Option<(Vec<u8>, Arc<Directory>)>,
     kept: Kept,
+    pub(super) fill: Fill,
 }
 
 /// An open directory of the layer, and where it is: a path from the root with no symbolic link on the way.
@@ -56,8 +65,8 @@ pub(crate) enum Before {
 
 impl Root {
     /// Takes the layer's empty root, and the directory that is to have the contents of what the layer replaces.
-    pub(crate) fn new(fd: OwnedFd, layer: OwnedFd) -> Self {
-        Self { fd, last: None, kept: Kept::new(layer) }
+    pub(crate) fn new(fd: OwnedFd, layer: OwnedFd, fill: Fill) -> Self {
+        Self { fd, last: None, kept: Kept::new(layer), fill }
     }
 
     /// Says that a file's contents come next in the stream; see [`Kept`].
