@@ -118,11 +118,16 @@ fn names_are_given_and_taken(node: &Node) {
 fn an_image_in_use_is_not_removed(node: &Node) {
     node.has_busybox();
     node.says("create --name a busybox true").ok();
-    node.says("rmi busybox").refused(1, &["busybox", "use", "ps -a"]);
-    node.says("rmi -f busybox").code(1);
+    node.says("rmi busybox").refused(1, &["busybox", "in use by a", "ps -a"]);
+    let id = node.says("images -q --no-trunc --filter reference=busybox").ok();
+    node.says(&format!("rmi -f {id}")).refused(1, &["in use by a"]);
+    // With force its name goes, and what the container needs stays.
+    assert_eq!(node.says("rmi -f busybox").ok(), "Untagged: localhost/busybox:latest\n");
+    assert_eq!(node.says("images -q --no-trunc --filter dangling=true").ok(), id);
     node.says("start -a a").ok();
+    assert!(!node.says("image prune").ok().contains("Deleted"));
     node.says("rm a").ok();
-    node.says("rmi busybox").ok();
+    assert!(node.says("image prune").ok().contains(&format!("Deleted: {id}")));
 }
 
 fn pause_is_always_there(node: &Node) {

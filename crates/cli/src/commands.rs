@@ -5,8 +5,10 @@ mod completion;
 mod create;
 mod each;
 mod exec;
+mod image;
 mod images;
 mod import;
+mod in_use;
 mod info;
 mod inspect;
 mod kill;
@@ -25,6 +27,7 @@ mod run;
 mod search;
 mod start;
 mod stop;
+mod system;
 mod tag;
 mod version;
 mod wait;
@@ -61,6 +64,8 @@ pub(crate) enum Command {
     Login(login::Login),
     Logout(logout::Logout),
     Search(search::Search),
+    Image(image::Image),
+    System(system::System),
     Info(info::Info),
     Version(version::Version),
     Completion(completion::Completion),
@@ -101,6 +106,8 @@ impl Command {
             Self::Login(command) => command.execute(),
             Self::Logout(command) => command.execute(),
             Self::Search(command) => command.execute(),
+            Self::Image(command) => command.execute(context),
+            Self::System(command) => command.execute(context),
             Self::Info(command) => command.execute(context),
             Self::Version(command) => command.execute(),
             Self::Completion(command) => command.execute(),

@@ -82,6 +82,12 @@ impl Failure {
         self
     }
 
+    /// Says a little more.
+    pub(crate) fn adding(self, more: &str) -> Self {
+        let message = format!("{}{more}", self.message());
+        self.saying(message)
+    }
+
     /// Says of what this was a part, as in "cannot …".
     pub(crate) fn within(self, action: &str) -> Self {
         let message = format!("cannot {action}: {}", self.message());
@@ -264,7 +270,7 @@ plain!(
 );
 
 /// An error and what it came from, leaving out what was said already.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -45,7 +45,7 @@ fn command(arguments: &[OsString]) -> Vec<&str> {
             "--root" | "--run-root" | "--cni-conf-dir" | "--cni-plugin-dir" => drop(words.next()),
             "--log" | "--log-format" => drop(words.next()),
             option if option.starts_with('-') && found.is_empty() => {}
-            "pod" | "network" | "oci" if found.is_empty() => found.push(word),
+            "pod" | "network" | "image" | "system" | "oci" if found.is_empty() => found.push(word),
             option if option.starts_with('-') => break,
             _ => {
                 found.push(word);

@@ -5,6 +5,7 @@ mod cpus;
 mod entrypoint;
 mod environment;
 mod host_entry;
+mod image_filter;
 mod label;
 mod memory;
 mod network;
@@ -13,6 +14,7 @@ mod security;
 mod sharing;
 mod tmpfs;
 mod ulimit;
+mod until;
 mod volume;
 
 pub(crate) use change::Change;
@@ -20,6 +22,7 @@ pub(crate) use cpus::Cpus;
 pub(crate) use entrypoint::Entrypoint;
 pub(crate) use environment::{Variable, parse_file};
 pub(crate) use host_entry::{HostEntry, check_name as check_host_name};
+pub(crate) use image_filter::{ImageFilter, is_like};
 pub(crate) use label::Label;
 pub(crate) use memory::{MemorySwap, PidsLimit};
 pub(crate) use network::Network;
@@ -28,6 +31,7 @@ pub(crate) use security::SecurityOption;
 pub(crate) use sharing::Namespace;
 pub(crate) use tmpfs::Tmpfs;
 pub(crate) use ulimit::UlimitValue;
+pub(crate) use until::Until;
 pub(crate) use volume::{VolumeArgument, VolumeFrom};
 
 /// A path in a container, which must be absolute and other than `/`.

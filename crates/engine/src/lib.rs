@@ -56,6 +56,7 @@ mod started;
 mod supervise;
 mod supervision;
 mod sweep;
+mod usage;
 mod volumes;
 
 pub use change_ports::Added;
@@ -77,3 +78,4 @@ pub use roots::Roots;
 pub use sandbar_supervisor::StreamName;
 pub use started::{Ending, Started};
 pub use supervise::supervise;
+pub use usage::{ContainerUsage, DiskUsage, VolumeUsage};

@@ -1,18 +1,20 @@
 //! `sandbar rmi`.
 
-use sandbar_engine::{Container, Engine};
+use std::cell::RefCell;
+
 use sandbar_image::{ErrorKind, ImageId, Removal};
 
 use super::each::each;
+use super::in_use::InUse;
 use crate::cli::Exit;
 use crate::context::Context;
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Failure, Result};
 use crate::output;
 
 /// Remove images
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rmi {
-    /// All names of an image; one that is gone is as it should be
+    /// All names; one that is in use keeps its contents
     #[arg(short, long)]
     force: bool,
     /// The images
@@ -26,8 +28,21 @@ impl Rmi {
         let store = engine.images().doing("open the images")?;
         let removal = if self.force { Removal::AllNames } else { Removal::OneName };
         each(&self.names, |name| {
-            let removed = match store.remove(name, removal, |id| in_use(&engine, id)) {
+            // Looked at while the images are locked. Where that can't be known nothing is deleted.
+            let users = RefCell::new(Vec::new());
+            let in_use = |id: &ImageId| {
+                let containers = InUse::of(&engine);
+                let by = containers.as_ref().map(|containers| containers.by(id).to_vec());
+                users.replace(by.unwrap_or_default());
+                containers.is_err() || !users.borrow().is_empty()
+            };
+            let removed = match store.remove(name, removal, in_use) {
                 Err(error) if self.force && error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::InUse && !users.borrow().is_empty() => {
+                    let users = users.take().join(", ");
+                    let action = format!("remove {name}");
+                    return Err(Failure::of(action, error).adding(&format!(" by {users}")));
+                }
                 removed => removed.doing(format_args!("remove {name}"))?,
             };
             for reference in removed.untagged {
@@ -35,29 +50,5 @@ impl Rmi {
             }
             removed.deleted.map_or(Ok(()), |id| output::line(format_args!("Deleted: {id}")))
         })
-    }
-}
-
-/// Whether a container was made from the image. Where that can't be known nothing is deleted.
-fn in_use(engine: &Engine, id: &ImageId) -> bool {
-    engine.containers().map_or(true, |all| all.iter().any(|container| uses(container, id)))
-}
-
-fn uses(container: &Container, id: &ImageId) -> bool {
-    let used = container.config.image_id.as_deref();
-    used.is_some_and(|used| used.strip_prefix("sha256:").unwrap_or(used) == id.digest().hex())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::inspect::sample;
-
-    #[test]
-    fn an_image_is_in_use_by_what_was_made_from_it() {
-        let container = sample::container();
-        let id = |pair: &str| format!("sha256:{}", pair.repeat(32)).parse().unwrap();
-        assert!(uses(&container, &id("cd")));
-        assert!(!uses(&container, &id("ef")));
     }
 }

@@ -17,7 +17,7 @@ use crate::reference::Reference;
 pub enum Removal {
     /// One name; the image with its last one. An image called by id must not have more.
     OneName,
-    /// The image, with all its names.
+    /// The image, with all its names. One that is in use and called by a name loses its names alone, as Docker has it.
     AllNames,
 }
 
@@ -48,6 +48,7 @@ impl Store {
         let lock = self.lock_exclusive()?;
         let (id, by_name) = self.resolve(name)?;
         let names = self.references(&id)?;
+        let called_by_name = by_name.is_some();
         let untagged = match (removal, by_name) {
             (Removal::OneName, Some(reference)) => vec![reference],
             (Removal::OneName, None) if names.len() > 1 => {
@@ -57,13 +58,14 @@ impl Store {
             _ => names.clone(),
         };
         let last = names.iter().all(|name| untagged.contains(name));
-        if last && in_use(&id) {
+        let stays = last && in_use(&id);
+        if stays && (removal == Removal::OneName || names.is_empty() || !called_by_name) {
             return Err(Error::new(ErrorKind::InUse, format!("image {id} is in use")));
         }
         for reference in &untagged {
             self.forget(reference)?;
         }
-        if !last {
+        if !last || stays {
             return Ok(Removed { untagged, deleted: None });
         }
         unlink(&self.images, &id.0)?;

@@ -25,6 +25,8 @@ pub struct Usage {
     pub reclaimable: u64,
     /// What has come of blobs whose download was broken off, or goes on.
     pub partial: u64,
+    /// How many blobs that is.
+    pub partials: usize,
 }
 
 /// What one image takes.
@@ -67,9 +69,10 @@ impl Store {
         });
         let used: BTreeSet<_> =
             needs.iter().filter(|(id, _)| in_use(id)).flat_map(|(_, needed)| needed).collect();
+        let partials = self.names(&self.partial)?;
         let mut partial = 0;
-        for name in self.names(&self.partial)? {
-            partial += disk_usage(self.partial.as_fd(), &name)?;
+        for name in &partials {
+            partial += disk_usage(self.partial.as_fd(), name)?;
         }
         Ok(Usage {
             images: images.collect(),
@@ -77,6 +80,7 @@ impl Store {
             unreferenced: sum(&mut parts.keys().filter(|part| !users.contains_key(*part))),
             reclaimable: sum(&mut parts.keys().filter(|part| !used.contains(*part))),
             partial,
+            partials: partials.len(),
         })
     }
 

@@ -1,0 +1,46 @@
+//! `sandbar image prune`.
+
+use jiff::Timestamp;
+
+use crate::cli::Exit;
+use crate::commands::in_use::InUse;
+use crate::context::Context;
+use crate::failure::{Doing, Result};
+use crate::values::Until;
+use crate::{human, output};
+
+/// Remove images that have no name, and what pulls left behind
+#[derive(Debug, clap::Args)]
+pub(crate) struct Prune {
+    /// Also those with names that no container uses
+    #[arg(short, long)]
+    all: bool,
+    /// Don't ask; nothing is asked without it, either
+    #[arg(short, long)]
+    force: bool,
+    /// Only those built before: until=TIME, until=24h
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<Until>,
+}
+
+impl Prune {
+    pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
+        let engine = context.engine()?;
+        let store = engine.images().doing("open the images")?;
+        let in_use = InUse::of(&engine)?;
+        // The built-in image comes back whenever it is removed.
+        let built_in = store.find("localhost/pause").map(|image| image.id).ok();
+        let until = self.filter.map(|until| until.before(Timestamp::now()));
+        let pruned = store
+            .prune(self.all, until, |id| in_use.has(id) || built_in == Some(*id))
+            .doing("remove unused images")?;
+        for reference in pruned.untagged {
+            output::line(format_args!("Untagged: {reference}"))?;
+        }
+        for id in pruned.deleted {
+            output::line(format_args!("Deleted: {id}"))?;
+        }
+        output::line(format_args!("Total reclaimed space: {}", human::size(pruned.freed)))?;
+        Ok(Exit::SUCCESS)
+    }
+}
