@@ -16,7 +16,8 @@ pub(crate) const DOCUMENT: u64 = 4 << 20;
 /// costs is bounded by these numbers and by memory that does not grow with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Decompressed bytes of the archive, and of all its layers together. 64 GiB unless set.
+    /// Decompressed bytes of the archive, and of all its layers together, holes in sparse files included. 64 GiB
+    /// unless set.
     pub unpacked_bytes: u64,
     /// Entries of one layer: files, directories, links and the rest. 4 million unless set.
     pub entries: u64,
@@ -38,7 +39,7 @@ impl Budget {
     }
 
     /// Takes so many bytes of it; fails, as a file too large does, when there are fewer.
-    fn take(&self, bytes: u64) -> io::Result<()> {
+    pub(crate) fn take(&self, bytes: u64) -> io::Result<()> {
         let take = |left: u64| left.checked_sub(bytes);
         match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => Ok(()),

@@ -8,6 +8,8 @@
 //! recipe        zstd of: "sandbar recipe 1\n", then records
 //!                 'L' length:u32 bytes         bytes as they were
 //!                 'C' length:u64 length:u16 path   the contents of diff/path
+//!                 'S' size:u64 length:u16 path n:u32 (offset:u64 length:u64)*n   as C, of a sparse file of
+//!                     that size: these stretches of it. The rest are holes
 //!                 'E'                              the end
 //! kept/<n>      what an entry of the layer replaced by another: a file, or a directory with all below it
 //! kept/moves    zstd of, for each of these: contents:u64 length:u16 path
@@ -17,6 +19,7 @@
 //! replaces nothing (nearly all) there is no `kept`. In `moves`, `path` is where the thing was, and `contents` how many
 //! contents had come before it was moved away: those of them at or below `path` are found in `kept/<n>` now.
 
+mod holes;
 mod moves;
 mod recording;
 mod stream;
@@ -32,6 +35,7 @@ pub(crate) use writer::Writer;
 const MAGIC: &[u8] = b"sandbar recipe 1\n";
 const LITERAL: u8 = b'L';
 const CONTENTS: u8 = b'C';
+const SPARSE: u8 = b'S';
 const END: u8 = b'E';
 /// The longest literal, so that a reader needs little memory.
 const LITERAL_MAX: usize = 64 << 10;

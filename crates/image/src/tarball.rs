@@ -8,7 +8,9 @@ mod entry;
 mod pax;
 mod reader;
 mod source;
+mod sparse;
 
 pub(crate) use entry::{Entry, Kind};
 pub(crate) use reader::TarReader;
 pub(crate) use source::{Section, Seeking, Source, read_past};
+pub(crate) use sparse::{STRETCHES, Sparse};

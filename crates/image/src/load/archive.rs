@@ -41,6 +41,12 @@ impl Archive {
                     let directory = name.rsplit_once('/').map_or("", |(directory, _)| directory);
                     Member::Link { target: normal(directory, &target)? }
                 }
+                Kind::Sparse(_) => {
+                    let message = format!(
+                        "{name} in the archive is a sparse file: pack the archive without --sparse"
+                    );
+                    return Err(Error::new(ErrorKind::Unsupported, message));
+                }
                 _ => {
                     return Err(Error::malformed(format!(
                         "{name} in the archive is a special file"

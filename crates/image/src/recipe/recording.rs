@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use super::Writer;
 use crate::compression::BUFFER;
 use crate::error::{Error, ErrorKind, Result};
-use crate::tarball::Source;
+use crate::tarball::{Source, Sparse};
 
 /// Records every byte that is consumed, but for what it was told is in a file.
 pub(crate) struct Recording<R> {
@@ -27,6 +27,13 @@ impl<R: Read> Recording<R> {
     pub(crate) fn refer(&mut self, path: &[u8], size: u64) -> Result<()> {
         self.recipe.contents(path, size).map_err(failed)?;
         self.contents = size;
+        Ok(())
+    }
+
+    /// As [`Recording::refer`], of a sparse file, whose data are `bytes` long together.
+    pub(crate) fn refer_sparse(&mut self, path: &[u8], sparse: &Sparse, bytes: u64) -> Result<()> {
+        self.recipe.sparse(path, sparse).map_err(failed)?;
+        self.contents = bytes;
         Ok(())
     }
 

@@ -8,9 +8,11 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use sha2::{Digest as _, Sha256};
 use zstd::stream::read::Decoder;
 
-use super::{CONTENTS, END, LITERAL, LITERAL_MAX, MAGIC, Moves, PATH};
+use super::holes::Stretches;
+use super::{CONTENTS, END, LITERAL, LITERAL_MAX, MAGIC, Moves, PATH, SPARSE};
 use crate::digest::Digest;
 use crate::error::shown;
+use crate::tarball::STRETCHES;
 
 /// The uncompressed tar stream of a layer, byte for byte what the layer was unpacked from.
 ///
@@ -43,9 +45,8 @@ enum State {
         left: usize,
     },
     Contents {
-        file: File,
+        stretches: Stretches,
         path: Vec<u8>,
-        left: u64,
     },
     Ended,
 }
@@ -86,27 +87,49 @@ impl LayerStream {
                 left @ 1..=LITERAL_MAX => Ok(State::Literal { left }),
                 _ => Err(damaged(self.diff_id, "its recipe makes no sense")),
             },
-            [CONTENTS] => {
-                let left = u64::from_le_bytes(self.number()?);
+            [kind @ (CONTENTS | SPARSE)] => {
+                let expected = u64::from_le_bytes(self.number()?);
                 let length = usize::from(u16::from_le_bytes(self.number()?));
                 if length > PATH {
                     return Err(damaged(self.diff_id, "its recipe makes no sense"));
                 }
                 let mut path = vec![0; length];
                 self.recipe.read_exact(&mut path)?;
+                let map = match kind {
+                    SPARSE => Some(self.map()?),
+                    _ => None,
+                };
                 let file = self.open(&path)?;
                 let size = file.metadata()?.len();
-                if size != left {
+                if size != expected {
                     let path = shown(&path);
-                    let why = format!("the file {path} should have {left} bytes, and has {size}");
+                    let why =
+                        format!("the file {path} should have {expected} bytes, and has {size}");
                     return Err(damaged(self.diff_id, &why));
                 }
                 self.contents += 1;
-                Ok(State::Contents { file, path, left })
+                let stretches = match map {
+                    Some(map) => Stretches::of(file, size, map),
+                    None => Stretches::whole(file, size),
+                };
+                Ok(State::Contents { stretches, path })
             }
             [END] => self.end(),
             _ => Err(damaged(self.diff_id, "its recipe makes no sense")),
         }
+    }
+
+    /// The stretches of a sparse file that are data.
+    fn map(&mut self) -> io::Result<Vec<(u64, u64)>> {
+        let count = u32::from_le_bytes(self.number()?);
+        if count as usize > STRETCHES {
+            return Err(damaged(self.diff_id, "its recipe makes no sense"));
+        }
+        let mut map = Vec::new();
+        for _ in 0..count {
+            map.push((u64::from_le_bytes(self.number()?), u64::from_le_bytes(self.number()?)));
+        }
+        Ok(map)
     }
 
     fn end(&mut self) -> io::Result<State> {
@@ -145,7 +168,7 @@ impl LayerStream {
         loop {
             match &mut self.state {
                 State::Ended => return Ok(0),
-                State::Literal { left: 0 } | State::Contents { left: 0, .. } | State::Between => {
+                State::Literal { left: 0 } | State::Between => {
                     self.state = self.next_record()?;
                 }
                 State::Literal { left } => {
@@ -157,16 +180,14 @@ impl LayerStream {
                         read => Ok(read),
                     };
                 }
-                State::Contents { file, path, left } => {
-                    let most = usize::try_from(*left).unwrap_or(usize::MAX).min(buffer.len());
-                    let read = file.read(&mut buffer[..most])?;
-                    *left -= read as u64;
-                    if read == 0 {
-                        let why = format!("the file {} was cut", shown(path));
+                State::Contents { stretches, path } => match stretches.read(buffer) {
+                    Ok(0) => self.state = State::Between,
+                    Ok(read) => return Ok(read),
+                    Err(e) => {
+                        let why = format!("reading the file {}: {e}", shown(path));
                         return Err(damaged(self.diff_id, &why));
                     }
-                    return Ok(read);
-                }
+                },
             }
         }
     }

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use zstd::stream::write::Encoder;
 
-use super::{CONTENTS, END, LEVEL, LITERAL, LITERAL_MAX, MAGIC};
+use super::{CONTENTS, END, LEVEL, LITERAL, LITERAL_MAX, MAGIC, SPARSE};
+use crate::tarball::Sparse;
 
 /// Writes one record after the other.
 pub(crate) struct Writer {
@@ -36,13 +37,30 @@ impl Writer {
 
     /// The contents, `size` bytes, of the file at `path`.
     pub(super) fn contents(&mut self, path: &[u8], size: u64) -> io::Result<()> {
+        self.reference(CONTENTS, path, size)
+    }
+
+    fn reference(&mut self, kind: u8, path: &[u8], size: u64) -> io::Result<()> {
         self.flush()?;
         let length = u16::try_from(path.len())
             .map_err(|e| io::Error::new(io::ErrorKind::InvalidFilename, e))?;
-        self.out.write_all(&[CONTENTS])?;
+        self.out.write_all(&[kind])?;
         self.out.write_all(&size.to_le_bytes())?;
         self.out.write_all(&length.to_le_bytes())?;
         self.out.write_all(path)
+    }
+
+    /// As [`Writer::contents`], of a file with holes: only its data.
+    pub(super) fn sparse(&mut self, path: &[u8], sparse: &Sparse) -> io::Result<()> {
+        self.reference(SPARSE, path, sparse.size)?;
+        let count = u32::try_from(sparse.map.len())
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
+        self.out.write_all(&count.to_le_bytes())?;
+        for (offset, length) in &sparse.map {
+            self.out.write_all(&offset.to_le_bytes())?;
+            self.out.write_all(&length.to_le_bytes())?;
+        }
+        Ok(())
     }
 
     pub(super) fn finish(mut self) -> io::Result<()> {

@@ -86,7 +86,7 @@ impl Store {
         let Aside { directory, top, diff, recipe } = Aside::new(staging)?;
         let mut hashed = Hashed::new(Capped::new(stream, budget));
         let mut tar = TarReader::new(Recording::new(&mut hashed, recipe), what);
-        let files = unpack(diff, top, &mut tar, self.limits.entries, Fill::Contents)?;
+        let files = unpack(diff, top, &mut tar, self.limits.entries, Fill::Contents, budget)?;
         if end == EndMark::Required {
             tar.require_end_mark()?;
         }
@@ -111,7 +111,9 @@ impl Store {
         let what = format!("layer {diff_id}");
         let Aside { directory, top, diff, recipe } = Aside::new(staging)?;
         let mut tar = TarReader::new(Recording::new(Damaging(stream), recipe), what.as_str());
-        unpack(diff, top, &mut tar, self.limits.entries, Fill::Outline)?;
+        // Its holes were counted when it came.
+        let budget = Budget::new(u64::MAX);
+        unpack(diff, top, &mut tar, self.limits.entries, Fill::Outline, &budget)?;
         let mut recording = tar.into_input();
         drain(&mut recording, &what)?;
         Ok(StagedLayer { diff_id, directory })

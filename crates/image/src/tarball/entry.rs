@@ -4,12 +4,15 @@ use rustix::fs::Timespec;
 use tar::{EntryType, Header};
 
 use super::pax::Pax;
-use crate::error::{Error, ErrorKind, Result, shown};
+use super::sparse::Sparse;
+use crate::error::{Error, Result, shown};
 
 /// What an entry makes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
+    /// A file of which only the data come, and where in it they belong.
+    Sparse(Sparse),
     Directory,
     Symlink {
         target: Vec<u8>,
@@ -35,7 +38,7 @@ pub(crate) struct Entry {
     /// As the archive has it: nothing about it is to be trusted.
     pub(crate) path: Vec<u8>,
     pub(crate) kind: Kind,
-    /// Bytes of data that follow; 0 for all but files.
+    /// Bytes of data that follow; 0 for all but files. Of a sparse file, without the map.
     pub(crate) size: u64,
     /// Permission bits, set-id and sticky included; no file type.
     pub(crate) mode: u32,
@@ -141,16 +144,14 @@ fn kind(header: &Header, link: Option<Vec<u8>>) -> Result<Kind> {
         _ => Err(Error::malformed("a link has no valid target")),
     };
     match header.entry_type() {
-        EntryType::Regular | EntryType::Continuous => Ok(Kind::File),
+        // Whoever reads the map makes it a sparse one.
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Ok(Kind::File),
         EntryType::Directory => Ok(Kind::Directory),
         EntryType::Symlink => Ok(Kind::Symlink { target: target(link)? }),
         EntryType::Link => Ok(Kind::HardLink { target: target(link)? }),
         EntryType::Fifo => Ok(Kind::Fifo),
         EntryType::Char => device(header).map(|(major, minor)| Kind::CharDevice { major, minor }),
         EntryType::Block => device(header).map(|(major, minor)| Kind::BlockDevice { major, minor }),
-        EntryType::GNUSparse => {
-            Err(Error::new(ErrorKind::Unsupported, "sparse files are not supported in an archive"))
-        }
         other => {
             Err(Error::malformed(format!("entry type {} is unknown", shown(&[other.as_byte()]))))
         }

@@ -3,7 +3,8 @@
 
 use rustix::fs::Timespec;
 
-use crate::error::{Error, ErrorKind, Result, shown};
+use super::sparse::Records;
+use crate::error::{Error, Result, shown};
 
 /// What an extended header changes about the entry after it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) struct Pax {
     pub(crate) mtime: Option<Timespec>,
     /// Extended attributes: name and value.
     pub(crate) xattrs: Vec<(String, Vec<u8>)>,
+    /// What makes it a sparse file, if anything does.
+    pub(super) sparse: Option<Records>,
 }
 
 impl Pax {
@@ -52,15 +55,16 @@ impl Pax {
                 let broken = || Error::malformed(format!("PAX mtime is {}", shown(value)));
                 once(&mut self.mtime, timestamp(value).ok_or_else(broken)?, key)
             }
-            _ if key.starts_with(b"GNU.sparse.") => Err(Error::new(
-                ErrorKind::Unsupported,
-                "sparse files are not supported in a layer: write the archive without --sparse",
-            )),
-            _ => match key.strip_prefix(b"SCHILY.xattr.") {
-                Some(name) => self.xattr(name, value),
-                // Names of users, access times, comments: not needed.
-                None => Ok(()),
-            },
+            _ => {
+                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                    self.xattr(name, value)
+                } else if let Some(rest) = key.strip_prefix(b"GNU.sparse.") {
+                    self.sparse.get_or_insert_default().set(rest, value)
+                } else {
+                    // Names of users, access times, comments: not needed.
+                    Ok(())
+                }
+            }
         }
     }
 
@@ -76,7 +80,7 @@ impl Pax {
     }
 }
 
-fn once<T>(slot: &mut Option<T>, value: T, key: &[u8]) -> Result<()> {
+pub(super) fn once<T>(slot: &mut Option<T>, value: T, key: &[u8]) -> Result<()> {
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(twice(key)),
@@ -98,7 +102,7 @@ fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// Digits alone: no sign, no blank.
-fn decimal(text: &[u8]) -> Option<u64> {
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -135,6 +139,7 @@ fn timestamp(text: &[u8]) -> Option<Timespec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn records_are_read_whatever_bytes_they_hold() {

@@ -2,9 +2,10 @@
 
 use tar::Header;
 
-use super::entry::{Entry, LongNames, plain_size};
+use super::entry::{Entry, Kind, LongNames, plain_size};
 use super::pax::Pax;
 use super::source::Source;
+use super::sparse::{Form, Lines, MapBuilder, Sparse, number};
 use crate::error::{Error, ErrorKind, Result};
 
 const BLOCK: usize = 512;
@@ -88,14 +89,74 @@ impl<S: Source> TarReader<S> {
                 b'L' => self.set_once(&mut long.path, &header, Self::c_string)?,
                 b'K' => self.set_once(&mut long.link, &header, Self::c_string)?,
                 _ => {
-                    let entry = Entry::decode(&header, pax.unwrap_or_default(), long)
-                        .map_err(|e| e.within(&self.what))?;
+                    let mut pax = pax.unwrap_or_default();
+                    let sparse =
+                        sparse_form(&header, &mut pax).map_err(|e| e.within(&self.what))?;
+                    let mut entry =
+                        Entry::decode(&header, pax, long).map_err(|e| e.within(&self.what))?;
                     self.data = entry.size;
                     self.padding = padding(entry.size);
+                    if let Some(form) = sparse {
+                        let sparse = self.sparse(&header, form).map_err(|e| {
+                            let path = crate::error::shown(&entry.path);
+                            e.within(format!("{}: entry {path}", self.what))
+                        })?;
+                        entry.size = self.data;
+                        entry.kind = Kind::Sparse(sparse);
+                    }
                     return Ok(Some(entry));
                 }
             }
         }
+    }
+
+    /// Reads a sparse file's map, up to where its data begin.
+    fn sparse(&mut self, header: &Header, form: Form) -> Result<Sparse> {
+        let (size, map) = match form {
+            Form::Known { size, map } => (size, map),
+            Form::Old => self.old_map(header)?,
+            Form::InData { size } => (size, self.map_in_data()?),
+        };
+        Sparse::new(size, map, self.data)
+    }
+
+    /// The map of a header of the type `S`, and of the blocks that follow it; with the file's size.
+    fn old_map(&mut self, header: &Header) -> Result<(u64, MapBuilder)> {
+        let bytes = header.as_bytes();
+        let size = number(&bytes[483..495])?;
+        let mut map = MapBuilder::default();
+        let mut open = map.push_table(&bytes[386..482], true)?;
+        let mut more = bytes[482];
+        let mut block = [0; BLOCK];
+        while more != 0 {
+            if !open {
+                return Err(Error::malformed("a sparse file's map goes on after its end"));
+            }
+            self.fill(&mut block)?;
+            open = map.push_table(&block[..504], true)?;
+            more = block[504];
+        }
+        Ok((size, map))
+    }
+
+    /// The map that the data begin with: numbers, a line each, in whole blocks.
+    fn map_in_data(&mut self) -> Result<MapBuilder> {
+        let broken = || Error::malformed("a sparse file's map is broken");
+        let mut lines = Lines::default();
+        let (mut map, mut count, mut offset) = (MapBuilder::default(), None, None);
+        while count.is_none_or(|count| map.len() < count) {
+            let Some(number) = lines.next().ok_or_else(broken)? else {
+                self.data = self.data.checked_sub(BLOCK as u64).ok_or_else(broken)?;
+                self.fill(lines.block())?;
+                continue;
+            };
+            match (count, offset.take()) {
+                (None, _) => count = Some(number),
+                (Some(_), None) => offset = Some(number),
+                (Some(_), Some(at)) => map.push(at, number)?,
+            }
+        }
+        Ok(map)
     }
 
     /// Hands the current entry's data to `sink`, piece by piece.
@@ -204,6 +265,21 @@ impl<S: Source> TarReader<S> {
 
     fn cut(&self) -> Error {
         Error::reading(&self.what, std::io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
+/// How an entry says that it is a sparse file, if it does. A name that it has for this reason is taken over.
+fn sparse_form(header: &Header, pax: &mut Pax) -> Result<Option<Form>> {
+    let is_old = header.as_bytes()[156] == b'S';
+    match (is_old, pax.sparse.take()) {
+        (false, None) => Ok(None),
+        (true, None) if header.as_gnu().is_some() => Ok(Some(Form::Old)),
+        (false, Some(records)) if matches!(header.as_bytes()[156], 0 | b'0' | b'7') => {
+            let (name, form) = records.finish()?;
+            pax.path = name.or(pax.path.take());
+            Ok(Some(form))
+        }
+        _ => Err(Error::malformed("an entry is a sparse file by one header and not by another")),
     }
 }
 

@@ -11,6 +11,7 @@ use super::root::{Fill, Root, is_directory};
 use super::whiteout::{self, Whiteout};
 use super::{attributes, nodes};
 use crate::error::{Error, ErrorKind, Result, shown};
+use crate::limits::Budget;
 use crate::recipe::Recording;
 use crate::tarball::{Entry, Kind, TarReader};
 
@@ -20,15 +21,17 @@ const DIRECTORY_NAMES: usize = 128 << 20;
 
 /// Unpacks all of `tar` into the empty directory `root`; gives the number of bytes in its files.
 ///
-/// What the layer replaces of its own goes to `kept` in `layer`, the directory that `root` is in.
+/// Holes of sparse files are taken of `budget`, as the stream itself is. What the layer replaces of its own goes to
+/// `kept` in `layer`, the directory that `root` is in.
 pub(crate) fn unpack<R: Read>(
     root: OwnedFd,
     layer: OwnedFd,
     tar: &mut TarReader<Recording<R>>,
     most_entries: u64,
     fill: Fill,
+    budget: &Budget,
 ) -> Result<u64> {
-    let mut layer = Layer::new(root, layer, fill)?;
+    let mut layer = Layer::new(root, layer, fill, budget)?;
     let mut entries = 0_u64;
     while let Some(entry) = tar.next()? {
         entries += 1;
@@ -41,22 +44,24 @@ pub(crate) fn unpack<R: Read>(
     layer.finish()
 }
 
-struct Layer {
+struct Layer<'a> {
     root: Root,
+    budget: &'a Budget,
     /// What a later entry in it would change: set when all is there.
     times: Vec<(Vec<u8>, Timespec)>,
     names: usize,
     bytes: u64,
 }
 
-impl Layer {
-    fn new(root: OwnedFd, layer: OwnedFd, fill: Fill) -> Result<Self> {
+impl<'a> Layer<'a> {
+    fn new(root: OwnedFd, layer: OwnedFd, fill: Fill, budget: &'a Budget) -> Result<Self> {
         // Unless the archive says otherwise.
         rustix::fs::fchown(&root, Some(Uid::ROOT), Some(Gid::ROOT))
             .map_err(|e| Error::call("fchown", "a layer's root, 0, 0", e))?;
         rustix::fs::fchmod(&root, Mode::from_raw_mode(0o755))
             .map_err(|e| Error::call("fchmod", "a layer's root, 0755", e))?;
-        Ok(Self { root: Root::new(root, layer, fill), times: Vec::new(), names: 0, bytes: 0 })
+        let root = Root::new(root, layer, fill);
+        Ok(Self { root, budget, times: Vec::new(), names: 0, bytes: 0 })
     }
 
     fn add<R: Read>(&mut self, entry: &Entry, tar: &mut TarReader<Recording<R>>) -> Result<()> {
@@ -77,6 +82,14 @@ impl Layer {
             }
             (Whiteout::None, Kind::File) => {
                 nodes::file(root, parent, name, entry, tar)?;
+                self.bytes = self.bytes.saturating_add(entry.size);
+            }
+            (Whiteout::None, Kind::Sparse(sparse)) => {
+                // Holes cost nothing here, but whoever copies the file reads every byte of them.
+                self.budget
+                    .take(sparse.size - entry.size)
+                    .map_err(|e| Error::reading(shown(&entry.path), e))?;
+                nodes::sparse_file(root, parent, name, (entry, sparse), tar)?;
                 self.bytes = self.bytes.saturating_add(entry.size);
             }
             (Whiteout::None, Kind::Directory) => {

@@ -1,7 +1,7 @@
 //! What entries make: one function a kind.
 
 use std::io::Read;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dev, FileType, Mode, OFlags};
 
@@ -11,7 +11,7 @@ use super::root::{Before, Directory, Fill, Root, is_directory, stat};
 use super::whiteout;
 use crate::error::{Error, Result, shown};
 use crate::recipe::Recording;
-use crate::tarball::{Entry, TarReader};
+use crate::tarball::{Entry, Sparse, TarReader};
 
 /// Makes a file and fills it with the entry's data.
 pub(crate) fn file<R: Read>(
@@ -21,10 +21,7 @@ pub(crate) fn file<R: Read>(
     entry: &Entry,
     tar: &mut TarReader<Recording<R>>,
 ) -> Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o600);
-    let (fd, _) =
-        root.make(parent, name, "openat", || rustix::fs::openat(parent.fd(), name, flags, mode))?;
+    let fd = create(root, parent, name)?;
     if entry.size > 0 {
         tar.input_mut().refer(&parent.path_of(name)?, entry.size)?;
         root.count_contents();
@@ -47,6 +44,51 @@ pub(crate) fn file<R: Read>(
     attributes::set(fd.as_fd(), entry)?;
     rustix::fs::futimens(&fd, &attributes::times(entry.mtime))
         .map_err(|e| Error::call("futimens", shown(&entry.path), e))
+}
+
+/// Makes a file with holes, and fills in the entry's data.
+pub(crate) fn sparse_file<R: Read>(
+    root: &mut Root,
+    parent: &Directory,
+    name: &[u8],
+    (entry, sparse): (&Entry, &Sparse),
+    tar: &mut TarReader<Recording<R>>,
+) -> Result<()> {
+    let failed = |call: &str, errno| Error::call(call, shown(&entry.path), errno);
+    let fd = create(root, parent, name)?;
+    rustix::fs::ftruncate(&fd, sparse.size).map_err(|e| failed("ftruncate", e))?;
+    tar.input_mut().refer_sparse(&parent.path_of(name)?, sparse, entry.size)?;
+    root.count_contents();
+    let mut map = sparse.map.iter();
+    let (mut at, mut left) = (0, 0);
+    tar.data(|mut bytes| {
+        if root.fill == Fill::Outline {
+            return Ok(());
+        }
+        while !bytes.is_empty() {
+            if left == 0 {
+                // The map is of just as many bytes as come.
+                (at, left) = map.next().copied().unwrap_or((sparse.size, u64::MAX));
+            }
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+            let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(&fd, &bytes[..most], at))
+                .map_err(|e| failed("pwrite64", e))?;
+            bytes = &bytes[written..];
+            at += written as u64;
+            left -= written as u64;
+        }
+        Ok(())
+    })?;
+    attributes::set(fd.as_fd(), entry)?;
+    rustix::fs::futimens(&fd, &attributes::times(entry.mtime)).map_err(|e| failed("futimens", e))
+}
+
+/// Makes an empty file, which nobody else can open yet.
+fn create(root: &mut Root, parent: &Directory, name: &[u8]) -> Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o600);
+    let open = || rustix::fs::openat(parent.fd(), name, flags, mode);
+    root.make(parent, name, "openat", open).map(|(fd, _)| fd)
 }
 
 /// Makes a directory, or takes the one that is there. Its time is set when the layer is whole.
