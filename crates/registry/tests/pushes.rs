@@ -65,6 +65,31 @@ fn a_blob_that_is_there_or_can_be_mounted_is_not_sent() {
 }
 
 #[test]
+fn a_blob_is_looked_for_in_other_repositories_and_nothing_is_left_begun() {
+    let server = Server::new(|request| match (request.method.as_str(), request.path.as_str()) {
+        ("HEAD", _) => Reply::new(404, ""),
+        ("POST", path) if path.ends_with("from=no%2Faccess") => Reply::new(403, ""),
+        ("POST", path) if path.ends_with("from=base%2Fos") => Reply::new(201, ""),
+        ("POST", _) => Reply::new(202, "").header("location", "/up/1"),
+        _ => Reply::new(204, ""),
+    });
+    let client = client_of("me", "secret");
+    let has = |others: &[&str]| {
+        client.has_blob(&image(&server), Digest::of(b"layer"), others).map_err(|e| e.kind())
+    };
+    assert_eq!(has(&["team/app", "no/access", "not/there"]), Ok(None));
+    let methods: Vec<_> = server.requests().iter().map(|r| r.method.clone()).collect();
+    assert_eq!(methods, ["HEAD", "POST", "POST", "DELETE"]);
+    assert_eq!(has(&["not/there", "base/os"]), Ok(Some(Pushed::Mounted)));
+    let there = Server::new(|_| Reply::ok(""));
+    let found = client.has_blob(&image(&there), Digest::of(b"layer"), &["base/os"]);
+    assert_eq!(found.map_err(|e| e.kind()), Ok(Some(Pushed::Present)));
+    let shut = Server::new(|_| Reply::new(403, ""));
+    let refused = client.has_blob(&image(&shut), Digest::of(b"layer"), &["base/os"]);
+    assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::Forbidden));
+}
+
+#[test]
 fn an_upload_that_fails_is_made_again_from_the_beginning() {
     let puts = AtomicUsize::new(0);
     let server = Server::new(move |request| match request.method.as_str() {

@@ -48,6 +48,37 @@ impl Client {
         })
     }
 
+    /// Whether the repository has a blob, or can have it from one of `others`, repositories of the same registry that
+    /// may be known there or not. Nothing is sent, and nothing is left begun.
+    ///
+    /// # Errors
+    /// As the registry refuses. That a blob can't be had from elsewhere is none.
+    pub fn has_blob(
+        &self,
+        location: &Location,
+        digest: Digest,
+        others: &[&str],
+    ) -> Result<Option<Pushed>> {
+        self.to_home(location, |peer| {
+            self.patiently(peer.attempts, || {
+                if self.is_there(peer, digest)? {
+                    return Ok(Some(Pushed::Present));
+                }
+                for &other in others.iter().filter(|other| **other != peer.source.repository) {
+                    match self.begin(peer, digest, Some(other)) {
+                        Ok(None) => return Ok(Some(Pushed::Mounted)),
+                        Ok(Some(upload)) => self.cancel(peer, upload),
+                        Err(error) if error.passes() => return Err(error),
+                        // Who asks may not read there, or there is no such thing.
+                        Err(_) => {}
+                    }
+                }
+                Ok(None)
+            })
+            .map_err(|e| e.within(digest))
+        })
+    }
+
     /// Sends a manifest, under the location's tag or digest. Its digest is given back.
     ///
     /// # Errors
@@ -89,15 +120,12 @@ impl Client {
     }
 
     fn push_once(&self, peer: &Peer, content: &Content<'_>) -> Result<Pushed> {
-        let Content { digest, size, open, .. } = *content;
-        let repository = &peer.source.repository;
+        let Content { digest, size, also_in, open } = *content;
         let scope = peer.scope("pull,push");
-        let there = peer.origin.url(format!("/v2/{repository}/blobs/{digest}"));
-        let answer = self.ask(peer, Request::new(Method::HEAD, there), &scope)?;
-        if expect(&peer.origin, answer, &[200, 404])?.status() == 200 {
+        if self.is_there(peer, digest)? {
             return Ok(Pushed::Present);
         }
-        let Some(to) = self.begin(peer, content)? else { return Ok(Pushed::Mounted) };
+        let Some(to) = self.begin(peer, digest, also_in)? else { return Ok(Pushed::Mounted) };
         let request = Request::new(Method::PUT, to.with("digest", &digest.to_string()))
             .header("content-type", "application/octet-stream")
             .body(Body::Stream { size, open });
@@ -105,13 +133,24 @@ impl Client {
         expect(&peer.origin, answer, &[201]).map(|_| Pushed::Sent)
     }
 
+    fn is_there(&self, peer: &Peer, digest: Digest) -> Result<bool> {
+        let there = peer.origin.url(format!("/v2/{}/blobs/{digest}", peer.source.repository));
+        let answer = self.ask(peer, Request::new(Method::HEAD, there), &peer.scope("pull,push"))?;
+        Ok(expect(&peer.origin, answer, &[200, 404])?.status() == 200)
+    }
+
+    /// Ends an upload that is not wanted. A registry that can't do so forgets it in time.
+    fn cancel(&self, peer: &Peer, upload: Url) {
+        let _ = self.ask(peer, Request::new(Method::DELETE, upload), &peer.scope("pull,push"));
+    }
+
     /// Begins an upload, and says where to; nowhere, if the registry could mount the blob instead.
-    fn begin(&self, peer: &Peer, content: &Content<'_>) -> Result<Option<Url>> {
+    fn begin(&self, peer: &Peer, digest: Digest, also_in: Option<&str>) -> Result<Option<Url>> {
         let repository = &peer.source.repository;
         let mut url = peer.origin.url(format!("/v2/{repository}/blobs/uploads/"));
         let mut scope = peer.scope("pull,push");
-        if let Some(other) = content.also_in.filter(|other| other != repository) {
-            url = url.with("mount", &content.digest.to_string()).with("from", other);
+        if let Some(other) = also_in.filter(|other| other != repository) {
+            url = url.with("mount", &digest.to_string()).with("from", other);
             scope = format!("{scope} repository:{other}:pull");
         }
         let request = Request::new(Method::POST, url.clone()).body(Body::Bytes(&[]));
