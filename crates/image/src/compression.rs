@@ -11,8 +11,8 @@ use crate::zstd::ZstdReader;
 pub(crate) const BUFFER: usize = 256 << 10;
 
 /// How a stream is compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compression {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Compression {
     /// Not at all.
     Plain,
     /// RFC 1952, one or more members.

@@ -1,5 +1,5 @@
 //! Container images: references, a content store, unpacking; archives and directories that are loaded into it, and
-//! images that are pulled from a [`Remote`].
+//! images that are pulled from a [`Remote`]; and the way out again, to archives and to a [`Destination`].
 //!
 //! A [`Store`] is a directory. In it an image is a configuration (whose digest is the image's id) and layers, each
 //! unpacked once, under the digest of its uncompressed tar stream, as a directory that overlayfs mounts as a lower
@@ -35,20 +35,24 @@ mod compression;
 mod create;
 mod digest;
 mod error;
+mod export;
 mod image;
 mod limits;
 mod load;
 mod manifest;
 mod platform;
 mod pull;
+mod push;
 mod recipe;
 mod reference;
 mod remove_tree;
+mod save;
 mod store;
 mod tarball;
 mod unpack;
 mod zstd;
 
+pub use compression::Compression;
 pub use create::{Changes, File, Settings};
 pub use digest::{Digest, ImageId};
 pub use error::{Error, ErrorKind, Result};
@@ -58,6 +62,8 @@ pub use load::Loaded;
 pub use oci_spec::image::{Config, ImageConfiguration};
 pub use platform::Platform;
 pub use pull::{Cause, ManifestName, Progress, Remote, RemoteBlob, RemoteManifest};
+pub use push::{Destination, OutgoingBlob, PushProgress, Pushed};
 pub use recipe::LayerStream;
 pub use reference::{Home, Reference};
+pub use save::SaveFormat;
 pub use store::{Damage, ImageUsage, Part, Pruned, Removal, Removed, Store, Usage, bytes_on_disk};

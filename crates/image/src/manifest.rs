@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
-const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
-const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+pub(crate) const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+pub(crate) const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
+pub(crate) const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// No standard's, and written all the same.
 const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 /// Of Windows' base images, once; of what may not be passed on, still.
@@ -22,6 +22,9 @@ const DOCKER_FOREIGN_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.for
 /// How the types of all layers begin, those included that are not read here (encrypted ones).
 const LAYER_PREFIXES: [&str; 2] =
     ["application/vnd.oci.image.layer.", "application/vnd.docker.image.rootfs."];
+
+/// An annotation: the full name, where containerd and BuildKit write it.
+pub(crate) const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// Whether a configuration of this type is an image's. Artifacts (signatures, charts) have others.
 pub(crate) fn is_image_config(media_type: &MediaType) -> bool {

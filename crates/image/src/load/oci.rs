@@ -10,15 +10,13 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DOCUMENT;
 use crate::manifest::{
-    ImageDocument, check_size, compression, diff_ids, digest, is_index, is_known, not_an_image,
-    own_type, read_config, read_index, read_manifest,
+    CONTAINERD_NAME, ImageDocument, check_size, compression, diff_ids, digest, is_index, is_known,
+    not_an_image, own_type, read_config, read_index, read_manifest,
 };
 use crate::platform::Platform;
 use crate::reference::{Home, Reference};
 use crate::store::{NewImage, NewLayer, check};
 
-/// The full name, where containerd and BuildKit write it.
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
 /// How deep an index may be within others.
 const DEPTH: usize = 4;
 

@@ -20,7 +20,7 @@ pub struct Store {
     pub(crate) blobs: OwnedFd,
     pub(crate) layers: OwnedFd,
     pub(super) images: OwnedFd,
-    pub(super) manifests: OwnedFd,
+    pub(crate) manifests: OwnedFd,
     pub(super) references: OwnedFd,
     pub(super) tmp: OwnedFd,
     pub(crate) partial: OwnedFd,

@@ -26,6 +26,11 @@ impl Store {
             None => Ok(None),
         }
     }
+
+    /// The uncompressed layers of an image, the bottom one first, if it is there.
+    pub(crate) fn layers_of(&self, id: &ImageId) -> Result<Option<Vec<Digest>>> {
+        Ok(self.record(id)?.map(|record| record.layers))
+    }
 }
 
 /// Reads JSON that this crate has written.

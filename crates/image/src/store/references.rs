@@ -85,7 +85,7 @@ impl Store {
     }
 
     /// Every name in order, and the image that has it.
-    pub(super) fn all_references(&self) -> Result<Vec<(Reference, ImageId)>> {
+    pub(crate) fn all_references(&self) -> Result<Vec<(Reference, ImageId)>> {
         let mut all = Vec::new();
         for name in self.names(&self.references)? {
             // One that is gone by now was removed since.
