@@ -21,9 +21,11 @@ mod pod;
 mod port;
 mod ps;
 mod pull;
+mod push;
 mod rm;
 mod rmi;
 mod run;
+mod save;
 mod search;
 mod start;
 mod stop;
@@ -56,7 +58,9 @@ pub(crate) enum Command {
     Port(port::Port),
     Network(network::Network),
     Pull(pull::Pull),
+    Push(push::Push),
     Load(load::Load),
+    Save(save::Save),
     Import(import::Import),
     Images(images::Images),
     Rmi(rmi::Rmi),
@@ -98,7 +102,9 @@ impl Command {
             Self::Port(command) => command.execute(context),
             Self::Network(command) => command.execute(context),
             Self::Pull(command) => command.execute(context),
+            Self::Push(command) => command.execute(context),
             Self::Load(command) => command.execute(context),
+            Self::Save(command) => command.execute(context),
             Self::Import(command) => command.execute(context),
             Self::Images(command) => command.execute(context),
             Self::Rmi(command) => command.execute(context),

@@ -243,6 +243,7 @@ fn hint_of_registry(kind: sandbar_registry::ErrorKind) -> Option<&'static str> {
     use sandbar_registry::ErrorKind;
     Some(match kind {
         ErrorKind::Unauthorized => "'sandbar login' proves who you are; or see --authfile",
+        ErrorKind::Forbidden => "ask the registry's owner, or 'sandbar login' as somebody else",
         ErrorKind::Tls => "put its CA into /etc/containers/certs.d/HOST, or see --tls-verify",
         ErrorKind::UnknownHost => "check the registry's name, and this machine's name servers",
         ErrorKind::Stalled | ErrorKind::TooManyRequests => "try again later: it goes on from there",

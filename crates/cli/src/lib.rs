@@ -21,11 +21,13 @@ mod options;
 mod output;
 mod progress;
 mod remote;
+mod sending;
 mod stdio;
 mod table;
 mod terminal;
 mod usage;
 mod values;
+mod whole;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;

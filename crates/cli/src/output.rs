@@ -29,6 +29,11 @@ pub(crate) fn failure(failure: &Failure) {
     let _unheard = io::stderr().lock().write_all(failure.lines().as_bytes());
 }
 
+/// Says on standard error how far something is.
+pub(crate) fn status(text: &str) {
+    let _unheard = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Says on standard error what is worth knowing, though nothing failed.
 pub(crate) fn note(text: &str) {
     let failure = Failure::new(format!("note: {text}"));

@@ -1,5 +1,7 @@
 //! Pulling from registries: where a name leads, and a registry's repository as the store wants it.
 
+pub(crate) mod push;
+
 use sandbar_image::{
     Cause, Digest, Home, Loaded, ManifestName, Platform, Progress, Reference, Remote, RemoteBlob,
     RemoteManifest, Store,

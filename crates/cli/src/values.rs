@@ -1,6 +1,7 @@
 //! The values of options: text in, types out, nothing looked up. What is wrong is said in one line.
 
 mod change;
+mod compression;
 mod cpus;
 mod entrypoint;
 mod environment;
@@ -18,6 +19,7 @@ mod until;
 mod volume;
 
 pub(crate) use change::Change;
+pub(crate) use compression::Compression;
 pub(crate) use cpus::Cpus;
 pub(crate) use entrypoint::Entrypoint;
 pub(crate) use environment::{Variable, parse_file};

@@ -1,0 +1,129 @@
+//! Archives that are written, and what Podman, Skopeo and Docker's own loader make of them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use sandbar_tests::{Command, Node, Rootfs, tests};
+use serde_json::Value;
+
+tests! {
+    an_archive_is_loaded_here_again_from_a_file_or_a_pipe,
+    an_archive_is_there_whole_or_not_at_all,
+    what_can_not_be_saved_is_told,
+    skopeo_reads_every_format [Registry],
+    podman_loads_what_is_saved_and_saves_what_is_loaded [Podman],
+}
+
+/// Images `localhost/a:1` and `localhost/b:1`.
+fn has_images(node: &Node) -> [String; 2] {
+    ["a", "b"].map(|name| {
+        let motd = Rootfs::busybox().file("etc/motd", 0o644, name.as_bytes());
+        node.import(&format!("{name}:1"), motd, &["CMD [\"cat\", \"/etc/motd\"]"]);
+        node.inspect(&format!("{name}:1"))["Id"].as_str().expect("an id").to_owned()
+    })
+}
+
+fn save(node: &Node, line: &str, name: &str) -> PathBuf {
+    let path = node.path(name);
+    node.says(&format!("save {line} -o")).with([&path]).ok();
+    path
+}
+
+fn an_archive_is_loaded_here_again_from_a_file_or_a_pipe(node: &Node) {
+    let ids = has_images(node);
+    for format in ["docker-archive", "oci-archive"] {
+        let line = format!("--format {format} a:1 b:1");
+        let archive = save(node, &line, format);
+        let bytes = fs::read(&archive).expect("an archive");
+        let piped = node.says(&format!("save {line}")).run();
+        assert!(piped.stdout == bytes, "a pipe gets other bytes than a file");
+        node.says("rmi -f a:1 b:1").ok();
+        let loaded = node.says("load").input(bytes).ok();
+        assert_eq!(loaded, "Loaded image: localhost/a:1\nLoaded image: localhost/b:1\n");
+        assert_eq!(node.inspect("a:1")["Id"], ids[0].as_str());
+        assert_eq!(node.says("run --rm b:1").ok(), "b");
+    }
+}
+
+fn an_archive_is_there_whole_or_not_at_all(node: &Node) {
+    has_images(node);
+    let directory = node.path("out");
+    fs::create_dir(&directory).expect("a directory");
+    let archive = directory.join("a.tar");
+    fs::write(&archive, "before").expect("a file");
+    let id = node.inspect("a:1")["RootFS"]["Layers"][0].as_str().expect("a layer").to_owned();
+    let layer = format!("/var/lib/sandbar/images/layers/{}/diff/etc/motd", &id["sha256:".len()..]);
+    fs::write(layer, "c").expect("a layer's file");
+    node.says("save a:1 -o").with([&archive]).refused(1, &["a:1", "damaged"]);
+    assert_eq!(fs::read(&archive).expect("a file"), b"before");
+    let layout = directory.join("layout");
+    node.says("save a:1 --format oci-dir -o").with([&layout]).refused(1, &["a:1", "damaged"]);
+    node.says("save b:1 -o").with([&archive]).ok();
+    assert_ne!(fs::read(&archive).expect("a file"), b"before");
+    assert_eq!(fs::read_dir(&directory).expect("a directory").count(), 1);
+}
+
+fn what_can_not_be_saved_is_told(node: &Node) {
+    has_images(node);
+    node.says("save no:1").refused(1, &["no:1", "no image"]);
+    node.says("save a:1 --format oci-dir").refused(1, &["a:1", "-o"]);
+    let full = node.path("full");
+    fs::create_dir(&full).expect("a directory");
+    fs::write(full.join("f"), "").expect("a file");
+    node.says("save a:1 --format oci-dir -o").with([&full]).refused(1, &["full", "not empty"]);
+    node.says("save a:1 -o").with([&full]).refused(1, &["full", "directory"]);
+    node.says("save a:1 -o /no/such/file").refused(1, &["/no/such/file"]);
+    node.says("save a:1 b:1 --format docker-dir -o /run/test/d").refused(1, &["one image"]);
+    node.says("save a:1 --format zip").code(2);
+    let mut terminal = node.terminal(&node.says("save a:1"));
+    terminal.shows("to a terminal");
+    assert_eq!(terminal.wait(), 1);
+}
+
+fn skopeo_reads_every_format(node: &Node) {
+    let ids = has_images(node);
+    for (format, transport, name) in [
+        ("docker-archive", "docker-archive", ":localhost/a:1"),
+        ("oci-archive", "oci-archive", ":localhost/a:1"),
+        ("oci-dir", "oci", ":localhost/a:1"),
+        ("docker-dir", "dir", ""),
+    ] {
+        let path = save(node, &format!("--format {format} a:1"), format);
+        let from = format!("{transport}:{}{name}", path.display());
+        let config = node.run("skopeo", ["inspect", "--config", "--raw", &from]).ok();
+        let config: Value = serde_json::from_str(&config).expect("a configuration");
+        assert_eq!(config["config"]["Cmd"][0], "cat", "{format}");
+        // Copied, which reads all of it and checks all digests.
+        let to = node.path(&format!("copy-{format}"));
+        let into = format!("dir:{}", to.display());
+        node.run("skopeo", ["copy", "--insecure-policy", &from, &into]).ok();
+        let manifest = fs::read(to.join("manifest.json")).expect("a manifest");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("a manifest");
+        assert_eq!(manifest["config"]["digest"], ids[0].as_str(), "{format}");
+    }
+}
+
+fn podman_loads_what_is_saved_and_saves_what_is_loaded(node: &Node) {
+    let ids = has_images(node);
+    let podman = |line: &str| -> Command {
+        let own = ["--events-backend=none", "--root=/var/lib/containers/storage"];
+        node.run("/usr/bin/podman", own).with(line.split_whitespace())
+    };
+    let archive = save(node, "a:1 b:1", "both.tar");
+    podman("load -q -i").with([&archive]).ok();
+    for (name, id) in ["a", "b"].iter().zip(&ids) {
+        let found = podman(&format!("inspect --format {{{{.Id}}}} localhost/{name}:1")).ok();
+        assert_eq!(format!("sha256:{}", found.trim()), *id);
+    }
+    podman("rmi -af").ok();
+    let archive = save(node, "--format oci-archive b:1", "b.tar");
+    podman("load -q -i").with([&archive]).ok();
+    for format in ["docker-archive", "oci-archive"] {
+        let back = node.path(&format!("back-{format}"));
+        podman(&format!("save -q --format {format} localhost/b:1 -o")).with([&back]).ok();
+        node.says("rmi -f b:1").ok();
+        assert!(node.says("load -i").with([&back]).ok().contains("localhost/b:1"));
+        assert_eq!(node.inspect("b:1")["Id"], ids[1].as_str(), "{format}");
+    }
+    podman("rmi -af").ok();
+}
