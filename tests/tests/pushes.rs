@@ -179,7 +179,7 @@ fn a_registry_that_dies_in_the_middle_gets_the_rest_later(node: &Node) {
     let noise: Vec<u8> = (0..1_000_000).flat_map(|n| word(n).to_le_bytes()).collect();
     let big = Rootfs::busybox().file("noise", 0o644, &noise);
     node.import("big:1", big, &["CMD [\"true\"]"]);
-    let push = node.says(&format!("push big:1 {REGISTRY}/big:1"));
+    let push = node.says(&format!("push --compression-format zstd big:1 {REGISTRY}/big:1"));
     let begun = push.begin();
     let uploads = Path::new("/run/test/registry/docker/registry/v2/repositories/big/_uploads");
     until("that an upload begins", SOON, || fs::read_dir(uploads).ok()?.next()?.ok());

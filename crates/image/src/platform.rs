@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use oci_spec::image::Arch;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, ErrorKind, Result, shown};
 
@@ -44,6 +45,38 @@ impl Platform {
             os: os.to_owned(),
             architecture: architecture.to_owned(),
             variant: variant.to_owned(),
+        }
+    }
+
+    /// The same, with what is given in place of its own.
+    #[must_use]
+    pub fn with(
+        &self,
+        os: Option<&str>,
+        architecture: Option<&str>,
+        variant: Option<&str>,
+    ) -> Self {
+        let own = (architecture.is_none() && os.is_none()).then_some(&*self.variant);
+        let (os, architecture) =
+            (os.unwrap_or(&self.os), architecture.unwrap_or(&self.architecture));
+        Self::new(os, architecture, variant.or(own))
+    }
+
+    /// The operating system.
+    pub(crate) fn os(&self) -> &str {
+        &self.os
+    }
+
+    /// The processor's architecture.
+    pub(crate) fn architecture(&self) -> &str {
+        &self.architecture
+    }
+
+    /// The variant, where it is not the one that all have.
+    pub(crate) fn variant(&self) -> Option<&str> {
+        match (&*self.architecture, &*self.variant) {
+            (_, "") | ("amd64", "v1") | ("arm64", "v8") => None,
+            (_, variant) => Some(variant),
         }
     }
 
@@ -124,10 +157,23 @@ impl FromStr for Platform {
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)?;
-        match (&*self.architecture, &*self.variant) {
-            (_, "") | ("amd64", "v1") | ("arm64", "v8") => Ok(()),
-            (_, variant) => write!(f, "/{variant}"),
+        match self.variant() {
+            Some(variant) => write!(f, "/{variant}"),
+            None => Ok(()),
         }
+    }
+}
+
+impl Serialize for Platform {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Platform {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -5,6 +5,7 @@
 //! unpacks it. When it is whole and right it is put in its place, and held there (`flock`) until the image that needs it
 //! is on record.
 
+mod describe;
 mod download;
 mod layers;
 mod partial;
@@ -16,6 +17,8 @@ mod remote;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
+pub(crate) use describe::Manifest;
+pub(crate) use plan::{Planner, ask};
 pub use progress::Progress;
 pub use remote::{Cause, ManifestName, Remote, RemoteBlob, RemoteManifest};
 
@@ -25,7 +28,7 @@ use crate::load::Loaded;
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::store::{NewImage, NewLayer, Staging, Store};
-use plan::{Blob, Plan, Planner};
+use plan::{Blob, Plan, Reached};
 
 /// What all threads of one pull share.
 struct Pull<'a> {

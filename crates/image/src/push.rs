@@ -25,7 +25,7 @@ use crate::export::{Dialect, Known, KnownBlobs, Source, manifest};
 use crate::pull::{Cause, ManifestName};
 use crate::reference::Reference;
 use crate::store::{Staging, Store};
-use side_by_side::side_by_side;
+pub(crate) use side_by_side::side_by_side;
 
 /// What a push came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,16 +41,16 @@ pub struct Pushed {
 }
 
 /// What all threads of one push share.
-struct Push<'a> {
+pub(crate) struct Push<'a> {
     store: &'a Store,
-    destination: &'a dyn Destination,
+    pub(crate) destination: &'a dyn Destination,
     /// How layers must be compressed; `None` is as it comes, and gzip for what is packed.
     compression: Option<Compression>,
     progress: &'a (dyn Fn(PushProgress) + Sync),
     staging: Staging,
     blobs: KnownBlobs,
     /// One has failed: the others need not go on.
-    stop: AtomicBool,
+    pub(crate) stop: AtomicBool,
 }
 
 impl Store {
@@ -76,36 +76,51 @@ impl Store {
             (Some(digest), _) => ManifestName::Digest(digest),
             (None, tag) => ManifestName::Tag(tag.unwrap_or("latest").to_owned()),
         };
-        let push = Push {
-            store: self,
-            destination,
-            compression,
-            progress,
-            staging: Staging::new(self)?,
-            blobs: self.known_blobs(to.registry())?,
-            stop: AtomicBool::new(false),
-        };
-        push.run(&source, to, &name)
+        // What was asked for by its digest comes first.
+        let first = source.reference.as_ref().and_then(Reference::digest);
+        let push = Push::new(self, to, destination, compression, progress)?;
+        push.run(&source, first, Some(&name))
     }
 }
 
-impl Push<'_> {
-    fn run(&self, source: &Source, to: &Reference, name: &ManifestName) -> Result<Pushed> {
+impl<'a> Push<'a> {
+    pub(crate) fn new(
+        store: &'a Store,
+        to: &Reference,
+        destination: &'a dyn Destination,
+        compression: Option<Compression>,
+        progress: &'a (dyn Fn(PushProgress) + Sync),
+    ) -> Result<Self> {
+        Ok(Self {
+            store,
+            destination,
+            compression,
+            progress,
+            staging: Staging::new(store)?,
+            blobs: store.known_blobs(to.registry())?,
+            stop: AtomicBool::new(false),
+        })
+    }
+
+    /// Pushes an image, under its manifest's digest if it is given no name. The manifest `first` is tried first.
+    pub(crate) fn run(
+        &self,
+        source: &Source,
+        first: Option<Digest>,
+        name: Option<&ManifestName>,
+    ) -> Result<Pushed> {
         let mut known = self.store.known(Some(&source.id))?;
-        // What was asked for by its digest comes first.
-        let named = source.reference.as_ref().and_then(Reference::digest);
-        known.sort_by_key(|known| Some(known.digest) != named);
+        known.sort_by_key(|known| Some(known.digest) != first);
         for known in &known {
-            if self.may_be(known, to) && self.has_all_of(known)? {
+            if self.may_be(known, name) && self.has_all_of(known)? {
                 self.put_config(&source.config)?;
                 return self.finish(source, name, &known.bytes, &known.media_type);
             }
         }
-        if let Some(digest) = to.digest() {
+        if let Some(ManifestName::Digest(digest)) = name {
             let message = format!(
-                "{digest} can't be pushed: it is no manifest of this image whose layers are at {} \
-                 as they were, and packed afresh they have another",
-                to.registry()
+                "{digest} can't be pushed: it is no manifest of this image whose layers are there as \
+                 they were, and packed afresh they have another"
             );
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
@@ -120,13 +135,17 @@ impl Push<'_> {
         let bytes = manifest(Dialect::Oci, &source.config, &layers, &annotations)?;
         self.put_config(&source.config)?;
         let pushed = self.finish(source, name, &bytes, Dialect::Oci.manifest())?;
-        self.keep(&source.id, &bytes)?;
+        self.store.keep_manifest(&self.staging, &source.id, &bytes)?;
         Ok(pushed)
     }
 
     /// Whether a manifest is what was asked for.
-    fn may_be(&self, known: &Known, to: &Reference) -> bool {
-        to.digest().is_none_or(|digest| digest == known.digest)
+    fn may_be(&self, known: &Known, name: Option<&ManifestName>) -> bool {
+        let is_it = match name {
+            Some(ManifestName::Digest(digest)) => *digest == known.digest,
+            Some(ManifestName::Tag(_)) | None => true,
+        };
+        is_it
             && self.compression.is_none_or(|compression| {
                 known.layers.iter().all(|(_, part)| part.compression == compression)
             })
@@ -157,31 +176,32 @@ impl Push<'_> {
     fn finish(
         &self,
         source: &Source,
-        name: &ManifestName,
+        name: Option<&ManifestName>,
         bytes: &[u8],
         media_type: &str,
     ) -> Result<Pushed> {
-        self.destination.put_manifest(name, bytes, media_type).map_err(|cause| {
-            refused(format!("the registry did not take manifest {name}"), cause)
-        })?;
+        let digest = Digest::of(bytes);
+        self.put_manifest(name.unwrap_or(&ManifestName::Digest(digest)), bytes, media_type)?;
         Ok(Pushed {
             id: source.id,
-            digest: Digest::of(bytes),
+            digest,
             size: bytes.len() as u64,
             media_type: media_type.to_owned(),
         })
     }
 
-    /// Keeps a manifest that was made, if the image is there still.
-    fn keep(&self, id: &ImageId, manifest: &[u8]) -> Result<()> {
-        let _lock = self.store.lock_shared()?;
-        match self.store.layers_of(id)? {
-            Some(_) => self.store.describe(&self.staging, manifest, id),
-            None => Ok(()),
-        }
+    pub(crate) fn put_manifest(
+        &self,
+        name: &ManifestName,
+        bytes: &[u8],
+        media_type: &str,
+    ) -> Result<()> {
+        self.destination
+            .put_manifest(name, bytes, media_type)
+            .map_err(|cause| refused(format!("the registry did not take manifest {name}"), cause))
     }
 }
 
-fn refused(message: String, cause: Cause) -> Error {
+pub(crate) fn refused(message: String, cause: Cause) -> Error {
     Error::new(ErrorKind::Remote, message).because(cause)
 }

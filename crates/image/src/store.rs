@@ -10,6 +10,7 @@
 //! images/<hex>             a record for each image: its layers and size; written last, so it says "whole"
 //! manifests/<hex>          the id of the image that a manifest of that digest describes
 //! references/<hex>         a name and its image's id, under the digest of the name
+//! lists/<hex>              a manifest list, under the digest of its name; locked while one is changed
 //! partial/<hex>            what has come of a layer's blob, locked while more comes; a later pull goes on from there
 //! tmp/<unique>/            work of a living process, which holds a lock on it
 //! ```
@@ -25,6 +26,7 @@ mod compare;
 mod find;
 mod layers;
 mod list;
+mod lists;
 mod lock;
 mod open;
 mod prune;

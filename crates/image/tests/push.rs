@@ -10,78 +10,18 @@
 )]
 
 mod harness;
+mod registry;
 mod remote;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
-use std::sync::Mutex;
 
 use harness::{Layer, MANIFEST, Oci, Place, chain, docker_archive, gzip, is_root, zstd};
+use registry::Registry;
 use remote::Memory;
-use sandbar_image::{
-    Cause, Compression, Destination, Digest, Error, ErrorKind, ManifestName, OutgoingBlob, Pushed,
-};
-use serde_json::Value;
+use sandbar_image::{Compression, Digest, Error, ErrorKind, Pushed};
 
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
-
-/// A repository in memory.
-#[derive(Default)]
-struct Registry {
-    blobs: Mutex<BTreeMap<Digest, Vec<u8>>>,
-    manifests: Mutex<BTreeMap<String, (Vec<u8>, String)>>,
-    /// What other repositories of it have.
-    elsewhere: BTreeMap<String, BTreeSet<Digest>>,
-    /// The blobs that were sent.
-    sent: Mutex<Vec<Digest>>,
-    /// After so many blobs it takes no more.
-    most: Option<usize>,
-}
-
-impl Destination for Registry {
-    fn has_blob(&self, digest: &Digest, others: &[&str]) -> Result<bool, Cause> {
-        let mut elsewhere = others.iter().filter_map(|other| self.elsewhere.get(*other));
-        Ok(self.blobs.lock().unwrap().contains_key(digest)
-            || elsewhere.any(|blobs| blobs.contains(digest)))
-    }
-
-    fn put_blob(&self, blob: &OutgoingBlob<'_>) -> Result<(), Cause> {
-        if self.has_blob(&blob.digest, &[])? {
-            return Ok(());
-        }
-        let mut bytes = Vec::new();
-        (blob.open)()?.read_to_end(&mut bytes)?;
-        assert_eq!((Digest::of(&bytes), bytes.len() as u64), (blob.digest, blob.size));
-        let mut sent = self.sent.lock().unwrap();
-        if self.most.is_some_and(|most| sent.len() >= most) {
-            return Err("the disk is full".into());
-        }
-        sent.push(blob.digest);
-        self.blobs.lock().unwrap().insert(blob.digest, bytes);
-        Ok(())
-    }
-
-    fn put_manifest(&self, name: &ManifestName, bytes: &[u8], kind: &str) -> Result<(), Cause> {
-        let put = (bytes.to_vec(), kind.to_owned());
-        self.manifests.lock().unwrap().insert(name.to_string(), put);
-        Ok(())
-    }
-}
-
-impl Registry {
-    fn sent(&self) -> usize {
-        std::mem::take(&mut *self.sent.lock().unwrap()).len()
-    }
-
-    /// What was put under a tag, and that all it names is there.
-    fn manifest(&self, tag: &str) -> Value {
-        let (bytes, kind) = self.manifests.lock().unwrap()[tag].clone();
-        let manifest: Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!(manifest["mediaType"], kind);
-        manifest
-    }
-}
 
 fn layer(name: &str) -> Vec<u8> {
     Layer::new().dir("etc/").file(&format!("etc/{name}"), &name.repeat(9000)).finish()
@@ -153,14 +93,8 @@ fn what_was_pushed_can_be_pulled_as_the_same_image() {
         let pushed = place.store.push("a:1", &name, &registry, Some(compression), &|_| {});
         let pushed = ok(pushed);
         assert_eq!(registry.manifest("1")["layers"][1]["mediaType"], kind);
-        let mut oci = Oci::default();
-        for bytes in registry.blobs.lock().unwrap().values() {
-            oci.blob("", bytes);
-        }
-        let top = oci.blob(MANIFEST, &registry.manifests.lock().unwrap()["1"].0);
-        let memory = Memory::new(oci, &top);
         let other = Place::new();
-        let name = "r.io/x/a:latest".parse().unwrap();
+        let (name, memory) = ("r.io/x/a:latest".parse().unwrap(), registry.to_pull("1"));
         let pulled = other.store.pull(&memory, &name, None, &|_| {}).map_err(|e| chain(&e));
         assert_eq!(pulled.unwrap().id, pushed.id);
     }

@@ -1,6 +1,5 @@
 //! Compressing a layer, the same way each time: the same layer is then the same blob, which a registry has once.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,14 +18,14 @@ const ZSTD_LEVEL: i32 = 3;
 /// "Unknown", so that the header is the same wherever it is written (RFC 1952, 2.3.1).
 const NO_SYSTEM: u8 = 255;
 
-/// Writes a layer's blob to `file`, and says what it has become. Another thread may stop it.
+/// Writes a layer's blob to `to`, and says what it has become. Another thread may stop it.
 pub(crate) fn pack(
     mut layer: LayerStream,
     compression: Compression,
-    file: &File,
+    to: impl Write,
     stop: &AtomicBool,
 ) -> io::Result<Part> {
-    let mut out = BufWriter::with_capacity(BUFFER, Counted::new(file));
+    let mut out = BufWriter::with_capacity(BUFFER, Counted { to, hash: Sha256::new(), size: 0 });
     let size = layer.size();
     match compression {
         Compression::Plain => copy(&mut layer, &mut out, stop)?,
@@ -65,27 +64,21 @@ fn copy(from: &mut LayerStream, to: &mut impl Write, stop: &AtomicBool) -> io::R
 }
 
 /// Hashes and counts what is written.
-struct Counted<'a> {
-    file: &'a File,
+struct Counted<W> {
+    to: W,
     hash: Sha256,
     size: u64,
 }
 
-impl<'a> Counted<'a> {
-    fn new(file: &'a File) -> Self {
-        Self { file, hash: Sha256::new(), size: 0 }
-    }
-}
-
-impl Write for Counted<'_> {
+impl<W: Write> Write for Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = self.to.write(bytes)?;
         self.hash.update(&bytes[..written]);
         self.size += written as u64;
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        self.to.flush()
     }
 }

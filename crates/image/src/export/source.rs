@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::manifest::diff_ids;
+use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::store::Store;
 
@@ -18,6 +19,8 @@ pub(crate) struct Source {
     pub(crate) config: Vec<u8>,
     /// The uncompressed layers, the bottom one first.
     pub(crate) diff_ids: Vec<Digest>,
+    /// What its configuration says that it is for.
+    pub(crate) platform: Platform,
     _held: Vec<OwnedFd>,
 }
 
@@ -38,6 +41,7 @@ impl Store {
             config: self.configuration_bytes(&image.id)?,
             reference: image.reference,
             diff_ids,
+            platform: Platform::of_config(&image.config),
             _held: held,
         })
     }

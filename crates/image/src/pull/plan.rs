@@ -38,16 +38,35 @@ pub(super) struct Blob {
     pub(super) diff_id: Digest,
 }
 
-pub(super) struct Planner<'a> {
-    pub(super) store: &'a Store,
-    pub(super) remote: &'a dyn Remote,
+pub(crate) struct Planner<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) remote: &'a dyn Remote,
     /// `None`: for this machine.
-    pub(super) platform: Option<&'a Platform>,
+    pub(crate) platform: Option<&'a Platform>,
+}
+
+/// The manifest that a name led to.
+pub(super) struct Reached {
+    /// The indexes on the way.
+    pub(super) indexes: Vec<Vec<u8>>,
+    /// What to call it.
+    pub(super) what: String,
+    pub(super) bytes: Vec<u8>,
+    pub(super) media_type: MediaType,
+    /// What the last index said that it is for.
+    pub(super) platform: Option<Platform>,
 }
 
 impl Planner<'_> {
     pub(super) fn plan(&self, name: &ManifestName) -> Result<Plan> {
-        let mut indexes = Vec::new();
+        let Reached { indexes, what, bytes, media_type, .. } = self.reach(name)?;
+        let (config, blobs) = self.image(&what, &bytes, &media_type)?;
+        Ok(Plan { manifest: bytes, indexes, config, blobs })
+    }
+
+    /// Goes from a name through indexes to a manifest.
+    pub(super) fn reach(&self, name: &ManifestName) -> Result<Reached> {
+        let (mut indexes, mut platform) = (Vec::new(), None);
         let (mut bytes, mut media_type) = self.named(name)?;
         let mut what = format!("manifest {name}");
         while is_index(&media_type) {
@@ -60,14 +79,14 @@ impl Planner<'_> {
             let descriptor = choose(&what, &index, self.platform.unwrap_or(&host))?;
             what = format!("manifest {}", descriptor.digest());
             media_type = descriptor.media_type().clone();
+            platform = descriptor.platform().as_ref().map(Platform::of);
             bytes = self.described(&what, descriptor)?;
         }
-        let (config, blobs) = self.image(&what, &bytes, &media_type)?;
-        Ok(Plan { manifest: bytes, indexes, config, blobs })
+        Ok(Reached { indexes, what, bytes, media_type, platform })
     }
 
     /// The manifest or index that was asked for. One that is pinned and here already is not asked for again.
-    fn named(&self, name: &ManifestName) -> Result<(Vec<u8>, MediaType)> {
+    pub(super) fn named(&self, name: &ManifestName) -> Result<(Vec<u8>, MediaType)> {
         let what = format!("manifest {name}");
         if let ManifestName::Digest(digest) = name
             && let Some(bytes) = self.known(digest)?
@@ -75,7 +94,7 @@ impl Planner<'_> {
             let media_type = own_type(&what, &bytes)?;
             return Ok((bytes, media_type));
         }
-        let (bytes, media_type) = self.ask(name)?;
+        let (bytes, media_type) = ask(self.remote, name)?;
         if let ManifestName::Digest(digest) = name {
             check(&what, Some(*digest), Digest::of(&bytes))?;
         }
@@ -91,7 +110,7 @@ impl Planner<'_> {
         let bytes = match self.known(&digest)? {
             Some(bytes) => bytes,
             None => {
-                let (bytes, media_type) = self.ask(&ManifestName::Digest(digest))?;
+                let (bytes, media_type) = ask(self.remote, &ManifestName::Digest(digest))?;
                 match media_type {
                     Some(given) if given != *descriptor.media_type() => {
                         return Err(Error::malformed(format!(
@@ -108,22 +127,6 @@ impl Planner<'_> {
         Ok(bytes)
     }
 
-    /// Asks the remote for a manifest; gives its type if the remote says one that means something.
-    fn ask(&self, name: &ManifestName) -> Result<(Vec<u8>, Option<MediaType>)> {
-        let got = self.remote.manifest(name).map_err(|cause| {
-            let message = format!("the registry did not give manifest {name}");
-            Error::new(ErrorKind::Remote, message).because(cause)
-        })?;
-        if got.bytes.len() as u64 > DOCUMENT {
-            let message = format!("manifest {name} has more than {DOCUMENT} bytes");
-            return Err(Error::new(ErrorKind::TooLarge, message));
-        }
-        let said = got.media_type.split(';').next().unwrap_or_default().trim().to_owned();
-        let vague = matches!(&*said, "" | "application/json" | "application/octet-stream")
-            || said.starts_with("text/plain");
-        Ok((got.bytes, (!vague).then(|| MediaType::from(&*said))))
-    }
-
     /// A document that the store has already.
     fn known(&self, digest: &Digest) -> Result<Option<Vec<u8>>> {
         let known = self.store.read_whole(&self.store.blobs, &digest.hex())?;
@@ -131,7 +134,7 @@ impl Planner<'_> {
     }
 
     /// An image's configuration and blobs.
-    fn image(
+    pub(super) fn image(
         &self,
         what: &str,
         bytes: &[u8],
@@ -193,4 +196,23 @@ impl Planner<'_> {
         check(&what, Some(digest), Digest::of(&bytes))?;
         Ok(bytes)
     }
+}
+
+/// Asks a remote for a manifest; gives its type if the remote says one that means something.
+pub(crate) fn ask(
+    remote: &dyn Remote,
+    name: &ManifestName,
+) -> Result<(Vec<u8>, Option<MediaType>)> {
+    let got = remote.manifest(name).map_err(|cause| {
+        let message = format!("the registry did not give manifest {name}");
+        Error::new(ErrorKind::Remote, message).because(cause)
+    })?;
+    if got.bytes.len() as u64 > DOCUMENT {
+        let message = format!("manifest {name} has more than {DOCUMENT} bytes");
+        return Err(Error::new(ErrorKind::TooLarge, message));
+    }
+    let said = got.media_type.split(';').next().unwrap_or_default().trim().to_owned();
+    let vague = matches!(&*said, "" | "application/json" | "application/octet-stream")
+        || said.starts_with("text/plain");
+    Ok((got.bytes, (!vague).then(|| MediaType::from(&*said))))
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 const MOST: usize = 4;
 
 /// What `work` makes of each of `items`, in their order; or the first error, upon which the others are told to stop.
-pub(super) fn side_by_side<T: Sync, R: Send>(
+pub(crate) fn side_by_side<T: Sync, R: Send>(
     items: &[T],
     stop: &AtomicBool,
     work: impl Fn(&T) -> Result<R> + Sync,

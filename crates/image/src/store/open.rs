@@ -22,6 +22,7 @@ pub struct Store {
     pub(super) images: OwnedFd,
     pub(crate) manifests: OwnedFd,
     pub(super) references: OwnedFd,
+    pub(super) lists: OwnedFd,
     pub(super) tmp: OwnedFd,
     pub(crate) partial: OwnedFd,
     pub(crate) limits: Limits,
@@ -62,9 +63,22 @@ impl Store {
         };
         let (layers, images) = (directory("layers")?, directory("images")?);
         let (manifests, references) = (directory("manifests")?, directory("references")?);
+        let lists = directory("lists")?;
         let (tmp, partial) = (directory("tmp")?, directory("partial")?);
         staging::sweep(&tmp)?;
-        Ok(Self { path, root, blobs, layers, images, manifests, references, tmp, partial, limits })
+        Ok(Self {
+            path,
+            root,
+            blobs,
+            layers,
+            images,
+            manifests,
+            references,
+            lists,
+            tmp,
+            partial,
+            limits,
+        })
     }
 
     /// Where the store is, as an absolute path.

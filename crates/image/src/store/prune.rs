@@ -25,7 +25,7 @@ impl Store {
     /// left of downloads that were broken off.
     ///
     /// With `until` only images that were built before then go; one that does not say when it was built stays. An
-    /// image that `in_use` says is needed stays.
+    /// image that `in_use` says is needed stays, and so does one that is in a manifest list.
     ///
     /// # Errors
     /// As [`Store::remove`].
@@ -37,9 +37,14 @@ impl Store {
     ) -> Result<Pruned> {
         let lock = self.lock_exclusive()?;
         let mut pruned = Pruned::default();
+        let listed = self.listed()?;
         for image in self.list()? {
             let old = until.is_none_or(|until| image.created.is_some_and(|at| at < until));
-            if !old || !(all || image.references.is_empty()) || in_use(&image.id) {
+            if !old
+                || !(all || image.references.is_empty())
+                || listed.contains(&image.id)
+                || in_use(&image.id)
+            {
                 continue;
             }
             for reference in image.references {
