@@ -16,6 +16,7 @@ mod load;
 mod login;
 mod logout;
 mod logs;
+mod manifest;
 mod network;
 mod pod;
 mod port;
@@ -65,6 +66,7 @@ pub(crate) enum Command {
     Images(images::Images),
     Rmi(rmi::Rmi),
     Tag(tag::Tag),
+    Manifest(manifest::Manifest),
     Login(login::Login),
     Logout(logout::Logout),
     Search(search::Search),
@@ -109,6 +111,7 @@ impl Command {
             Self::Images(command) => command.execute(context),
             Self::Rmi(command) => command.execute(context),
             Self::Tag(command) => command.execute(context),
+            Self::Manifest(command) => command.execute(context),
             Self::Login(command) => command.execute(),
             Self::Logout(command) => command.execute(),
             Self::Search(command) => command.execute(),

@@ -1,5 +1,6 @@
 //! Pulling from registries: where a name leads, and a registry's repository as the store wants it.
 
+pub(crate) mod members;
 pub(crate) mod push;
 
 use sandbar_image::{

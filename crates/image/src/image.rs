@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use oci_spec::image::ImageConfiguration;
 
 use crate::digest::ImageId;
+use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::store::Lock;
 
@@ -30,6 +31,14 @@ pub struct Image {
     /// When it was built, if it says so.
     pub created: Option<Timestamp>,
     pub(crate) _lock: Lock,
+}
+
+impl Image {
+    /// What its configuration says that it is for.
+    #[must_use]
+    pub fn platform(&self) -> Platform {
+        Platform::of_config(&self.config)
+    }
 }
 
 /// One image of a list.

@@ -26,7 +26,7 @@ pub(crate) struct RegistryAccess {
 /// Where the credentials are.
 #[derive(Debug, Default, Clone, PartialEq, Eq, clap::Args)]
 pub(crate) struct AuthFile {
-    /// The registries' credentials are in this file
+    /// Where the registries' credentials are
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
 }
