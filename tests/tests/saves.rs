@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use sandbar_tests::{Command, Node, Rootfs, tests};
+use sandbar_tests::{Command, Node, Rootfs, SOON, tests, until};
 use serde_json::Value;
 
 tests! {
@@ -12,7 +13,12 @@ tests! {
     what_can_not_be_saved_is_told,
     skopeo_reads_every_format [Registry],
     podman_loads_what_is_saved_and_saves_what_is_loaded [Podman],
+    docker_loads_what_is_saved_and_saves_what_is_loaded [Docker],
+    containerd_imports_what_is_saved [Containerd],
 }
+
+/// Docker and containerd need a while for what Sandbar does at once.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Images `localhost/a:1` and `localhost/b:1`.
 fn has_images(node: &Node) -> [String; 2] {
@@ -126,4 +132,73 @@ fn podman_loads_what_is_saved_and_saves_what_is_loaded(node: &Node) {
         assert_eq!(node.inspect("b:1")["Id"], ids[1].as_str(), "{format}");
     }
     podman("rmi -af").ok();
+}
+
+fn docker_loads_what_is_saved_and_saves_what_is_loaded(node: &Node) {
+    let ids = has_images(node);
+    // There Docker writes a key, wherever its other directories are.
+    fs::create_dir_all("/etc/docker").expect("a directory");
+    node.run("/bin/busybox", ["mount", "-t", "tmpfs", "tmpfs", "/etc/docker"]).ok();
+    let at = |name: &str| node.path(name).display().to_string();
+    let socket = format!("unix://{}", at("docker.sock"));
+    let options = [
+        format!("--data-root={}", at("docker")),
+        format!("--exec-root={}", at("docker-state")),
+        format!("--pidfile={}", at("docker.pid")),
+        format!("--host={socket}"),
+    ];
+    let alone = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"];
+    let daemon = node.run("/usr/sbin/dockerd", alone).with(&options).within(LONG).begin();
+    until("Docker's socket", SOON, || node.path("docker.sock").exists().then_some(()));
+    let docker = |line: &str| {
+        let docker = node.run("/usr/bin/docker", ["--host"]).with([&socket]);
+        docker.with(line.split_whitespace()).within(LONG)
+    };
+    let archive = save(node, "a:1 b:1", "both.tar");
+    docker("load -q -i").with([&archive]).ok();
+    for (name, id) in ["a", "b"].iter().zip(&ids) {
+        let found = docker(&format!("inspect --format {{{{.Id}}}} localhost/{name}:1")).ok();
+        assert_eq!(found.trim(), id);
+    }
+    let back = node.path("back.tar");
+    docker("save localhost/a:1 localhost/b:1 -o").with([&back]).ok();
+    node.says("rmi -f a:1 b:1").ok();
+    node.says("load -i").with([&back]).ok();
+    assert_eq!(node.inspect("a:1")["Id"], ids[0].as_str());
+    // Every layer came back as it was, and so goes out again as it went.
+    assert_eq!(fs::read(save(node, "a:1 b:1", "again.tar")).ok(), fs::read(archive).ok());
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait();
+}
+
+fn containerd_imports_what_is_saved(node: &Node) {
+    let ids = has_images(node);
+    let config = node.file(
+        "config.toml",
+        "version = 2\nroot = '/run/test/containerd'\nstate = '/run/test/containerd-state'\n\
+         disabled_plugins = ['io.containerd.grpc.v1.cri', 'io.containerd.snapshotter.v1.btrfs', \
+         'io.containerd.snapshotter.v1.zfs', 'io.containerd.snapshotter.v1.devmapper']\n\
+         [grpc]\naddress = '/run/test/containerd.sock'\n\
+         [ttrpc]\naddress = '/run/test/containerd.sock.ttrpc'\n",
+    );
+    let daemon = node.run("/usr/bin/containerd", ["-c"]).with([&config]).within(LONG).begin();
+    let socket = node.path("containerd.sock");
+    until("containerd's socket", SOON, || socket.exists().then_some(()));
+    let ctr = |line: &str| {
+        node.run("/usr/bin/ctr", ["-a"]).with([&socket]).with(line.split_whitespace()).within(LONG)
+    };
+    for format in ["docker-archive", "oci-archive"] {
+        let archive = save(node, &format!("--format {format} a:1 b:1"), format);
+        ctr("images import --no-unpack").with([&archive]).ok();
+        let images = ctr("images ls").ok();
+        for name in ["localhost/a:1", "localhost/b:1"] {
+            assert!(images.contains(name), "{format}: {images}");
+        }
+        // The configuration is among its contents.
+        let contents = ctr("content ls -q").ok();
+        assert!(ids.iter().all(|id| contents.contains(id)), "{format}: {contents}");
+        ctr("images rm --sync localhost/a:1 localhost/b:1").ok();
+    }
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.wait();
 }
