@@ -112,10 +112,16 @@ fn what_a_registry_has_goes_into_a_list_without_being_pulled(node: &Node) {
     let digest = has_list(node);
     node.says("rmi -f here:1 there:1").ok();
     node.says("manifest rm all:1").ok();
+    // What is there is shown.
+    let served = node.says(&format!("manifest inspect {REGISTRY}/all:1")).ok();
+    let served: Value = serde_json::from_str(&served).expect("an index");
+    assert_eq!(served, skopeo(node, &format!("{REGISTRY}/all:1")));
     // One of it, or all.
     node.says("manifest create some").ok();
     let add = |options: &str| node.says(&format!("manifest add {options} some {REGISTRY}/all:1"));
-    add("--arch s390x").ok();
+    let added = add("--arch s390x").ok();
+    node.says("manifest remove some").with([added.trim()]).ok();
+    assert_eq!(add("--arch s390x").ok(), added);
     assert_eq!(add("--all").ok().lines().count(), 2);
     assert!(!node.says("images").ok().contains("all"), "it was pulled");
     // Within the registry, and to another.
@@ -142,6 +148,9 @@ fn what_can_not_be_listed_is_told(node: &Node) {
     node.says("manifest create all").refused(1, &["localhost/all", "already", "--amend"]);
     node.says("manifest add none here:1").refused(1, &["none", "manifest ls"]);
     node.says("manifest inspect none").refused(1, &["none", "manifest ls"]);
+    node.says(&format!("manifest inspect {REGISTRY}/no:1")).refused(1, &["no:1", "404"]);
+    let none = format!("manifest remove all sha256:{}", "0".repeat(64));
+    node.says(&none).refused(1, &["localhost/all", "not in", "manifest inspect"]);
     node.says("manifest rm none").refused(1, &["none"]);
     node.says("manifest push all").refused(1, &["of this machine", "hint: "]);
     node.says("manifest add all localhost/no").refused(1, &["localhost/no"]);

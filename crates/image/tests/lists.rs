@@ -193,6 +193,10 @@ fn lists_are_made_amended_and_removed() {
     assert_eq!(list.members.len(), 3);
     assert_eq!(list.members[2].platform.to_string(), "linux/arm/v6");
     assert_eq!(store.find_list("localhost/all:1").unwrap(), list);
+    let list = store.remove_from_list("all:1", &list.members[1].digest).unwrap();
+    assert_eq!(list.members.len(), 2);
+    let error = store.remove_from_list("all:1", &Digest::of(b"")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
     store.create_list(&name("docker.io/library/empty:1"), Vec::new(), false).unwrap();
     let empty = store.find_list("empty:1").unwrap();
     let error = push(&place, &empty, &Registry::default(), None).unwrap_err();

@@ -5,6 +5,7 @@ mod create;
 mod inspect;
 mod ls;
 mod push;
+mod remove;
 mod rm;
 
 use clap::Subcommand;
@@ -28,6 +29,7 @@ enum Command {
     Add(add::Add),
     Inspect(inspect::Inspect),
     Push(push::Push),
+    Remove(remove::Remove),
     Ls(ls::Ls),
     Rm(rm::Rm),
 }
@@ -39,6 +41,7 @@ impl Manifest {
             Command::Add(command) => command.execute(context),
             Command::Inspect(command) => command.execute(context),
             Command::Push(command) => command.execute(context),
+            Command::Remove(command) => command.execute(context),
             Command::Ls(command) => command.execute(context),
             Command::Rm(command) => command.execute(context),
         }

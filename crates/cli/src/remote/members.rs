@@ -1,7 +1,7 @@
 //! What an image's name means in a manifest list: an image here, or what a registry has.
 
 use sandbar_image::{ErrorKind, Home, Member, Platform, Reference, Remote, Store};
-use sandbar_registry::Client;
+use sandbar_registry::{Client, Location};
 
 use super::{Repository, is_not_there};
 use crate::failure::{Doing, Failure, Result as Done};
@@ -63,6 +63,13 @@ pub(crate) fn members(
     }
 }
 
+/// The manifest or index that a registry has under a name, as it is served.
+pub(crate) fn served(client: &Client, name: &str) -> Done<Vec<u8>> {
+    let action = format!("look up {name}");
+    let location = bare(name).parse::<Location>().doing(&action)?;
+    Ok(client.manifest(&location).doing(action)?.bytes)
+}
+
 /// The image of the store, if it is the one that is meant. What is of this machine alone is meant whatever it is for,
 /// and then taken for what was said.
 fn local(store: &Store, image: &str, choice: &Choice<'_>) -> Done<Option<Member>> {
@@ -96,8 +103,5 @@ pub(crate) fn remote_of<'c>(
     client: &'c Client,
     name: &Reference,
 ) -> Result<Box<dyn Remote + 'c>, sandbar_image::Cause> {
-    Ok(Box::new(Repository {
-        client,
-        location: name.to_string().parse::<sandbar_registry::Location>()?,
-    }))
+    Ok(Box::new(Repository { client, location: name.to_string().parse::<Location>()? }))
 }

@@ -48,6 +48,23 @@ impl Store {
         Ok(list)
     }
 
+    /// Takes a member out of a list, by its manifest's digest.
+    ///
+    /// # Errors
+    /// As [`Store::find_list`]; [`ErrorKind::NotFound`] also if it is not in there.
+    pub fn remove_from_list(&self, name: &str, member: &Digest) -> Result<ManifestList> {
+        let _changing = self.change_lists()?;
+        let mut list = self.find_list(name)?;
+        let before = list.members.len();
+        list.members.retain(|known| known.digest != *member);
+        if list.members.len() == before {
+            let message = format!("{member} is not in the manifest list {}", list.name);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        self.write_list(&list)?;
+        Ok(list)
+    }
+
     /// The manifest list called `name`. A short name is tried as `localhost/NAME` first, then at `docker.io`.
     ///
     /// # Errors
