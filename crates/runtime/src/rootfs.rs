@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags as Propagation,
-    MoveMountFlags, UnmountFlags,
-};
-use sandbar_sys::{During, Failure, MountAttributes, set_mount_attributes};
+use rustix::mount::{MountPropagationFlags as Propagation, MoveMountFlags, UnmountFlags};
+use sandbar_sys::{During, Failure, MountAttributes, Overlay, set_mount_attributes};
 
 use crate::error::{Error, Kind, Step};
 use crate::mount_options::{Bind, propagation_of};
@@ -141,67 +138,11 @@ impl Rootfs {
         Ok(Root::at(mount))
     }
 
-    /// A detached overlay. `lowerdir+` (Linux 6.8) takes any number of layers; a kernel before it refuses the
-    /// option, some only when the file system is made, and gets all layers in one page of options.
     fn overlay(&self, place: &Path) -> Result<OwnedFd, Failure> {
-        match self.overlay_of_layers() {
-            Err(failure) if failure.errno() == Errno::INVAL => self.overlay_in_one_page(place),
-            made => made,
-        }
-    }
-
-    fn overlay_of_layers(&self) -> Result<OwnedFd, Failure> {
-        let Self::Overlay { lower, upper, work, volatile } = self else {
-            return Err(Failure::new("fsopen", "overlay".into(), Errno::INVAL));
-        };
-        let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
-            .during("fsopen", || "overlay".into())?;
-        let set = |key: &str, path: &Path| {
-            rustix::mount::fsconfig_set_string(&context, key, path)
-                .during("fsconfig", || format!("overlay {key}={}", path.display()))
-        };
-        set("source", Path::new("overlay"))?;
-        for layer in lower {
-            set("lowerdir+", layer)?;
-        }
-        set("upperdir", upper)?;
-        set("workdir", work)?;
-        if *volatile {
-            rustix::mount::fsconfig_set_flag(&context, "volatile")
-                .during("fsconfig", || "overlay volatile".into())?;
-        }
-        rustix::mount::fsconfig_create(&context)
-            .during("fsconfig", || format!("overlay above {lower:?}"))?;
-        rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
-            .during("fsmount", || "overlay".into())
-    }
-
-    /// The same through `mount(2)`, then taken off its place again, detached.
-    fn overlay_in_one_page(&self, place: &Path) -> Result<OwnedFd, Failure> {
         let Self::Overlay { lower, upper, work, volatile } = self else {
             return Err(Failure::new("mount", "overlay".into(), Errno::INVAL));
         };
-        let escape = |path: &Path| {
-            path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,")
-        };
-        let layers: Vec<String> = lower.iter().map(|path| escape(path)).collect();
-        let mut data = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            layers.join(":"),
-            escape(upper),
-            escape(work)
-        );
-        if *volatile {
-            data.push_str(",volatile");
-        }
-        let data = std::ffi::CString::new(data)
-            .map_err(|_nul| Failure::new("mount", "overlay".into(), Errno::INVAL))?;
-        rustix::mount::mount("overlay", place, "overlay", MountFlags::empty(), data.as_c_str())
-            .during("mount", || data.to_string_lossy().into_owned())?;
-        let detached = clone_tree(place, Bind::One)?;
-        rustix::mount::unmount(place, UnmountFlags::DETACH)
-            .during("umount", || place.display().to_string())?;
-        Ok(detached)
+        Overlay { lower, upper: Some((upper, work)), volatile: *volatile }.detached(place)
     }
 }
 
