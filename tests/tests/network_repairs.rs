@@ -12,6 +12,7 @@ tests! {
     a_connecting_that_was_cut_short_is_finished_by_the_same,
     two_interfaces_of_one_network_have_no_hardware_address_in_common,
     one_broken_network_hides_no_other,
+    a_network_with_a_broken_record_is_removed_by_force,
     what_is_no_range_for_pods_is_refused,
 }
 
@@ -240,6 +241,7 @@ fn two_interfaces_of_one_network_have_no_hardware_address_in_common(node: &Node)
 }
 
 fn one_broken_network_hides_no_other(node: &Node) {
+    node.has_busybox();
     node.says("network create --interface-name br-one one").ok();
     node.says("network create two").ok();
     // An interface that is none of Sandbar's has the bridge's name.
@@ -255,7 +257,26 @@ fn one_broken_network_hides_no_other(node: &Node) {
     let listed = node.says("network ls -q").run();
     assert_eq!(listed.stdout(), "sandbar\n");
     assert!(listed.stderr().contains("'bad' is broken"), "{listed}");
+    node.says("run --network bad busybox true").refused(125, &["'bad' is broken", "network rm"]);
+    let told = ["'bad'", "ip link delete", record];
+    node.says("network rm -f bad").refused(1, &told);
     std::fs::remove_file(record).expect("it is there");
+}
+
+fn a_network_with_a_broken_record_is_removed_by_force(node: &Node) {
+    node.has_busybox();
+    node.says("network create --interface-name br-one one").ok();
+    node.says("run -d --network one --name a busybox sleep 1000").ok();
+    let record = "/var/lib/sandbar/networks/one.json";
+    let text = std::fs::read_to_string(record).expect("a record");
+    std::fs::write(record, text.replace("\"access\":\"open\"", "\"access\":\"?\"")).expect("one");
+    node.says("network rm one").refused(1, &["'one' is broken", "network rm --force"]);
+    node.says("network rm -f one").ok();
+    node.says("network rm one").refused(1, &["no network 'one'"]);
+    assert!(node.says("ps -aq").ok().is_empty());
+    assert!(!ip(node, "-o link show type bridge").contains("br-one"));
+    let table = node.run("/usr/sbin/nft", ["list", "table", "inet", "sandbar"]).ok();
+    assert!(!table.contains("br-one") && !table.contains("10.85."), "{table}");
 }
 
 fn what_is_no_range_for_pods_is_refused(node: &Node) {

@@ -183,6 +183,7 @@ fn hint_of(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::NotFound => "'sandbar ps -a' and 'sandbar pod ps -a' show what there is",
         Kind::NoSuchNetwork => "'sandbar network ls' shows what there is",
+        Kind::BrokenNetwork => "'sandbar network rm --force' removes what can still be told of it",
         Kind::NotConnected => "'sandbar network inspect' shows which pods are on a network",
         Kind::NoAddress => {
             "'sandbar network inspect' shows who has them: remove some, or make a larger network"

@@ -23,6 +23,8 @@ pub enum Kind {
     NotFound,
     /// There is no such network.
     NoSuchNetwork,
+    /// The network's record can't be read.
+    BrokenNetwork,
     /// The pod is not on the network.
     NotConnected,
     /// The beginning of an id is that of several.

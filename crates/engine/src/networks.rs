@@ -1,5 +1,6 @@
 //! Networks: made, found, listed, removed.
 
+mod broken;
 mod default;
 mod free;
 mod options;
@@ -83,11 +84,7 @@ impl Engine {
     /// Why the networks whose records are broken can't be used.
     #[must_use]
     pub fn broken_networks(&self) -> Vec<Error> {
-        let broken = self.records().filter_map(|(name, read)| {
-            let message = format!("the record of the network '{name}' is broken");
-            Some(Error::caused(Kind::System, message, read.err()?))
-        });
-        broken.collect()
+        self.records().filter_map(|(_, read)| read.err()).collect()
     }
 
     fn records(&self) -> impl Iterator<Item = (NetworkName, Result<Option<NetworkConfig>, Error>)> {
@@ -110,7 +107,7 @@ impl Engine {
     /// The network called `name`, or whose id begins with it. `bridge` is the one that is always there.
     ///
     /// # Errors
-    /// [`Kind::NoSuchNetwork`], [`Kind::Ambiguous`].
+    /// [`Kind::NoSuchNetwork`], [`Kind::BrokenNetwork`], [`Kind::Ambiguous`].
     pub fn network(&self, name: &str) -> Result<NetworkConfig, Error> {
         if matches!(name, "bridge" | NetworkConfig::DEFAULT_NAME) {
             return default::network();
@@ -132,7 +129,10 @@ impl Engine {
     }
 
     fn read_network(&self, name: &NetworkName) -> Result<Option<NetworkConfig>, Error> {
-        Ok(read_record(&self.roots.network(name))?)
+        read_record(&self.roots.network(name)).map_err(|error| {
+            let message = format!("the record of the network '{name}' is broken");
+            Error::caused(Kind::BrokenNetwork, message, error)
+        })
     }
 }
 

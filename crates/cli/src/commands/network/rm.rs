@@ -11,7 +11,7 @@ use crate::output;
 /// Remove networks
 #[derive(Debug, clap::Args)]
 pub(crate) struct Rm {
-    /// Remove the pods on them first
+    /// Remove the pods on them first; also with a broken record
     #[arg(short, long)]
     force: bool,
     /// The networks
@@ -24,7 +24,13 @@ impl Rm {
         let engine = context.engine()?;
         each(&self.names, |name| {
             let action = format!("remove the network {name}");
-            match engine.network(name) {
+            let found = match engine.network(name) {
+                Err(error) if self.force && error.kind() == Kind::BrokenNetwork => {
+                    engine.mended_network(name)
+                }
+                found => found,
+            };
+            match found {
                 Err(error) if self.force && error.kind() == Kind::NoSuchNetwork => Ok(()),
                 found => {
                     engine.remove_network(&found.doing(&action)?, self.force).doing(&action)?;
