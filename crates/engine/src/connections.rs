@@ -5,8 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use sandbar_network::{Attachment, DefaultRoute, InterfaceName, Leases, MacAddress, Wanted};
 use sandbar_resolver::{Endpoint, Network as ResolvedNetwork};
 use sandbar_spec::{
-    Connection, Connection6, Membership, NetworkAccess, NetworkConfig, NetworkMode, PodConfig,
-    PodId,
+    Connection, Connection6, Membership, NetworkAccess, NetworkConfig, PodConfig, PodId,
 };
 use sandbar_supervisor::replace_record;
 use sandbar_sys::During;
@@ -28,7 +27,7 @@ impl Engine {
         memberships: &[Membership],
     ) -> Result<Vec<Connection>, Error> {
         let mut connections = Vec::new();
-        if pod.network != NetworkMode::Bridge || pod.cni.is_some() {
+        if !pod.is_bridged() {
             return Ok(connections);
         }
         directories::ensure(&Roots::leases())?;

@@ -4,7 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use sandbar_network::{BridgeWatch, Watch};
-use sandbar_spec::{NetworkMode, PodConfig, PodId};
+use sandbar_spec::{PodConfig, PodId};
 
 use crate::engine::Engine;
 
@@ -30,18 +30,13 @@ pub(crate) struct Watches {
 
 /// Begins to watch, for a pod that has something to lose. Where there is no nftables there is nothing to watch.
 pub(crate) fn watch(pod: &PodConfig) -> Watches {
-    if !is_ours(pod) {
+    if !pod.is_bridged() {
         return Watches::default();
     }
     Watches {
         rules: Watch::open(OWN).ok().map(Watch::into_socket),
         bridges: BridgeWatch::open().ok().map(BridgeWatch::into_socket),
     }
-}
-
-/// Whether a pod's networks are Sandbar's own.
-pub(crate) fn is_ours(pod: &PodConfig) -> bool {
-    pod.network == NetworkMode::Bridge && pod.cni.is_none()
 }
 
 impl Firewall {

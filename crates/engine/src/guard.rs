@@ -12,7 +12,7 @@ use sandbar_sys::During;
 
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::firewall::{self, Firewall, Watches};
+use crate::firewall::{Firewall, Watches};
 use crate::resolvers::Resolvers;
 
 /// What is watched, in one descriptor.
@@ -57,7 +57,7 @@ impl Engine {
         program: OwnedFd,
     ) -> Result<Option<Box<dyn Guard>>, Error> {
         let config: Option<PodConfig> = read_record(&self.roots.pod(pod).config())?;
-        if !config.as_ref().is_some_and(firewall::is_ours) {
+        if !config.as_ref().is_some_and(PodConfig::is_bridged) {
             return Ok(None);
         }
         let poll = epoll::create(CreateFlags::CLOEXEC)

@@ -10,7 +10,6 @@ use sandbar_supervisor::{Client, Packet, read_record};
 use crate::descriptors;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::firewall::is_ours;
 use crate::ports::count;
 
 impl Engine {
@@ -24,7 +23,7 @@ impl Engine {
         ports: &[PortMapping],
     ) -> Vec<String> {
         let ports: Vec<&PortMapping> = ports.iter().filter(|port| is_at_loopback(port)).collect();
-        if !is_ours(pod) || ports.is_empty() || !is_needed() {
+        if !pod.is_bridged() || ports.is_empty() || !is_needed() {
             return Vec::new();
         }
         let mut told: Vec<String> = ports
@@ -65,7 +64,7 @@ impl Engine {
         }
         let config: Option<PodConfig> = read_record(&self.roots.pod(pod).config())?;
         let addresses = self.addresses_of(pod)?;
-        let Some((config, addresses)) = config.filter(is_ours).zip(addresses) else {
+        let Some((config, addresses)) = config.filter(PodConfig::is_bridged).zip(addresses) else {
             return Ok(Vec::new());
         };
         if !descriptors::is_room_for(count(&config.ports) * 2) {

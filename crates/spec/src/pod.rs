@@ -66,6 +66,14 @@ pub struct PodConfig {
     pub implicit: bool,
 }
 
+impl PodConfig {
+    /// Whether its networks are Sandbar's own, with bridges: neither those of CNI plugins, nor the host's, nor none.
+    #[must_use]
+    pub fn is_bridged(&self) -> bool {
+        self.network == NetworkMode::Bridge && self.cni.is_none()
+    }
+}
+
 /// A network of CNI plugins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CniNetwork {

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use serde_json::Value;
+
 use crate::cli::Exit;
 use crate::failure::{Failure, Result};
 use crate::output;
@@ -23,6 +25,20 @@ pub(crate) fn each<T: Display>(
         }
     }
     first.map_or(Ok(Exit::SUCCESS), Err)
+}
+
+/// Shows what `look` finds for each name, as one JSON array of all that was found.
+pub(crate) fn show_each(
+    names: &[String],
+    mut look: impl FnMut(&str) -> Result<Value>,
+) -> Result<Exit> {
+    let mut found = Vec::new();
+    let outcome = each(names, |name| {
+        found.push(look(name)?);
+        Ok(())
+    });
+    output::json(&Value::Array(found))?;
+    outcome
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use sandbar_engine::{Engine, Kind};
 use serde_json::Value;
 
-use super::each::each;
+use super::each::show_each;
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::{Doing, Failure, Result};
-use crate::{inspect, output};
+use crate::inspect;
 
 /// Show all there is to know of containers, pods or images
 #[derive(Debug, clap::Args)]
@@ -20,13 +20,7 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let engine = context.engine()?;
-        let mut found = Vec::new();
-        let outcome = each(&self.names, |name| {
-            found.push(look(&engine, context, name)?);
-            Ok(())
-        });
-        output::json(&Value::Array(found))?;
-        outcome
+        show_each(&self.names, |name| look(&engine, context, name))
     }
 }
 

@@ -1,12 +1,10 @@
 //! `sandbar pod inspect`.
 
-use serde_json::Value;
-
 use crate::cli::Exit;
-use crate::commands::each::each;
+use crate::commands::each::show_each;
 use crate::context::Context;
 use crate::failure::{Doing, Result};
-use crate::{inspect, output};
+use crate::inspect;
 
 /// Show all there is to know of pods
 #[derive(Debug, clap::Args)]
@@ -19,13 +17,9 @@ pub(crate) struct Inspect {
 impl Inspect {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let engine = context.engine()?;
-        let mut found = Vec::new();
-        let outcome = each(&self.names, |name| {
+        show_each(&self.names, |name| {
             let pod = engine.pod(name).doing(format_args!("inspect the pod {name}"))?;
-            found.push(inspect::pod(&pod));
-            Ok(())
-        });
-        output::json(&Value::Array(found))?;
-        outcome
+            Ok(inspect::pod(&pod))
+        })
     }
 }
