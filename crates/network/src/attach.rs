@@ -66,7 +66,7 @@ impl Attachment {
             Err(Error::new(ErrorKind::InvalidInput, text))
         };
         let subnet = bridge.subnet();
-        let ends = [subnet.base(), subnet.broadcast(), bridge.gateway()];
+        let ends = [subnet.base(), subnet.last(), bridge.gateway()];
         if !subnet.contains(v4) || ends.contains(&v4) {
             return refuse(&v4, &subnet);
         }

@@ -95,7 +95,7 @@ impl Bridge {
     /// `InvalidInput` for an address that is not one for hosts of the subnet.
     pub fn with_gateway(self, gateway: Ipv4Addr) -> Result<Self> {
         let subnet = self.subnet;
-        if !subnet.contains(gateway) || [subnet.base(), subnet.broadcast()].contains(&gateway) {
+        if !subnet.contains(gateway) || [subnet.base(), subnet.last()].contains(&gateway) {
             return Err(invalid(format!(
                 "gateway {gateway}: not an address for hosts in {subnet}"
             )));

@@ -36,7 +36,7 @@ impl Pool {
         {
             return Err(invalid(format!("subnet {subnet6}: it has less room than {subnet}")));
         }
-        let range = (subnet.base().to_bits() + 1, subnet.broadcast().to_bits() - 1);
+        let range = (subnet.base().to_bits() + 1, subnet.last().to_bits() - 1);
         Ok(Self { subnet, gateway: bridge.gateway(), range, ipv6 })
     }
 
@@ -143,7 +143,7 @@ impl Pool {
             "it is the gateway's".to_owned()
         } else if v4 == subnet.base() {
             format!("it is that of the subnet {subnet} itself")
-        } else if v4 == subnet.broadcast() {
+        } else if v4 == subnet.last() {
             format!("it is the broadcast address of {subnet}")
         } else {
             return Ok(());

@@ -1,51 +1,58 @@
-//! An IPv4 subnet that pods live in.
+//! Subnets that pods live in, of IPv4 and of IPv6.
 
-use std::{fmt, net::Ipv4Addr, str::FromStr};
+mod family;
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use crate::{Error, ErrorKind, Result};
+use family::Family;
 
 /// An IPv4 network such as `10.84.0.0/16`, with room for a gateway and at least one pod (`/8` to `/30`).
+pub type Subnet = Range<Ipv4Addr>;
+
+/// An IPv6 network such as `fd00:84::/64`, with room for a gateway and pods (`/16` to `/112`).
+pub type Subnet6 = Range<Ipv6Addr>;
+
+/// A network's range of addresses: [`Subnet`], [`Subnet6`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Subnet {
-    base: u32,
+pub struct Range<A> {
+    base: A,
     prefix: u8,
 }
 
-/// Never routed, and where clouds have their metadata (RFC 3927).
-const LINK_LOCAL: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 0);
-const LINK_LOCAL_PREFIX: u8 = 16;
-
-impl Subnet {
-    /// 10.84.0.0/16, Sandbar's own choice.
-    pub const DEFAULT: Self = Self { base: 0x0a54_0000, prefix: 16 };
-
+impl<A: Family> Range<A> {
     /// # Errors
-    /// `InvalidInput` for a prefix outside 8 to 30, for a base with host bits set, and for a loopback, link-local,
-    /// multicast or reserved base.
-    pub fn new(base: Ipv4Addr, prefix: u8) -> Result<Self> {
+    /// `InvalidInput` for a prefix that leaves too much or too little room, for a base with host bits set, and for one that
+    /// is no ordinary host's: loopback, link-local, multicast or reserved.
+    pub fn new(base: A, prefix: u8) -> Result<Self> {
         let refuse = |why: &str| {
             Err(Error::new(ErrorKind::InvalidInput, format!("subnet {base}/{prefix}: {why}")))
         };
-        if !(8..=30).contains(&prefix) {
-            return refuse("the prefix must be from 8 to 30");
+        let (least, most) = A::PREFIXES;
+        if !(least..=most).contains(&prefix) {
+            return refuse(&format!("the prefix must be from {least} to {most}"));
         }
-        if base.octets()[0] == 0 || base.is_loopback() || base.octets()[0] >= 224 {
+        if !base.is_ordinary() {
             return refuse("not a range for ordinary hosts");
         }
-        let subnet = Self { base: base.to_bits(), prefix };
-        if subnet.base & !subnet.mask() != 0 {
+        let subnet = Self { base, prefix };
+        if base.bits() & subnet.host_bits() != 0 {
             return refuse("bits are set to the right of the prefix");
         }
-        if subnet.overlaps(LINK_LOCAL, LINK_LOCAL_PREFIX) {
-            return refuse("169.254.0.0/16 is for addresses of a single link (RFC 3927)");
+        match A::RESERVED.iter().find(|(base, prefix, _)| subnet.overlaps(*base, *prefix)) {
+            Some((.., why)) => refuse(why),
+            None => Ok(subnet),
         }
-        Ok(subnet)
     }
 
-    /// The network's own address, the first.
+    /// The network's own address, the first; in IPv6 it is every router's (RFC 4291, 2.6.1).
     #[must_use]
-    pub fn base(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.base)
+    pub fn base(self) -> A {
+        self.base
     }
 
     /// The number of leading bits that all addresses share.
@@ -54,54 +61,55 @@ impl Subnet {
         self.prefix
     }
 
-    /// The bridge's address: the first that a host may have.
+    /// The bridge's address unless another is chosen: the first that a host may have.
     #[must_use]
-    pub fn gateway(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.base + 1)
+    pub fn gateway(self) -> A {
+        A::from_bits(self.base.bits() + 1)
     }
 
-    /// The last address.
+    /// The last address; in IPv4 it is everyone's (broadcast).
     #[must_use]
-    pub fn broadcast(self) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.last())
+    pub fn last(self) -> A {
+        A::from_bits(self.base.bits() | self.host_bits())
     }
 
     /// Whether `address` lies within.
     #[must_use]
-    pub fn contains(self, address: Ipv4Addr) -> bool {
-        address.to_bits() & self.mask() == self.base
-    }
-
-    /// Whether a pod may have `address`: within, and neither network, gateway nor broadcast.
-    #[must_use]
-    pub fn is_for_pods(self, address: Ipv4Addr) -> bool {
-        self.contains(address)
-            && ![self.base(), self.gateway(), self.broadcast()].contains(&address)
+    pub fn contains(self, address: A) -> bool {
+        self.overlaps(address, A::WIDTH)
     }
 
     /// Whether any address is in both `self` and `base/prefix`.
     #[must_use]
-    pub fn overlaps(self, base: Ipv4Addr, prefix: u8) -> bool {
-        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix.min(prefix))).unwrap_or(0);
-        self.base & mask == base.to_bits() & mask
+    pub fn overlaps(self, base: A, prefix: u8) -> bool {
+        let right = u32::from(A::WIDTH - self.prefix.min(prefix));
+        (self.base.bits() ^ base.bits()).checked_shr(right).unwrap_or(0) == 0
     }
 
-    fn mask(self) -> u32 {
-        u32::MAX << (32 - self.prefix)
-    }
-
-    fn last(self) -> u32 {
-        self.base | !self.mask()
+    /// Those to the right of the prefix, all set.
+    fn host_bits(self) -> u128 {
+        (1 << (A::WIDTH - self.prefix)) - 1
     }
 }
 
-impl fmt::Display for Subnet {
+impl Subnet {
+    /// 10.84.0.0/16, Sandbar's own choice.
+    pub const DEFAULT: Self = Self { base: Ipv4Addr::new(10, 84, 0, 0), prefix: 16 };
+
+    /// Whether a pod may have `address`: within, and neither network, gateway nor broadcast.
+    #[must_use]
+    pub fn is_for_pods(self, address: Ipv4Addr) -> bool {
+        self.contains(address) && ![self.base, self.gateway(), self.last()].contains(&address)
+    }
+}
+
+impl<A: Family> fmt::Display for Range<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.base(), self.prefix)
+        write!(f, "{}/{}", self.base, self.prefix)
     }
 }
 
-impl FromStr for Subnet {
+impl<A: Family> FromStr for Range<A> {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -109,10 +117,8 @@ impl FromStr for Subnet {
             .split_once('/')
             .and_then(|(base, prefix)| Some((base.parse().ok()?, prefix.parse().ok()?)));
         let Some((base, prefix)) = parsed else {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("subnet {text:?}: not of the form 10.84.0.0/16"),
-            ));
+            let message = format!("subnet {text:?}: not of the form {}", A::EXAMPLE);
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         };
         Self::new(base, prefix)
     }
@@ -133,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn what_is_no_subnet_of_ipv4_is_refused() {
         for text in [
             "",
             "10.0.0.0",
@@ -164,5 +170,38 @@ mod tests {
         assert!(ours.overlaps(Ipv4Addr::new(10, 84, 255, 255), 32));
         assert!(ours.overlaps(Ipv4Addr::UNSPECIFIED, 0));
         assert!(!ours.overlaps(Ipv4Addr::new(10, 85, 0, 0), 16));
+    }
+
+    #[test]
+    fn a_subnet_of_ipv6_knows_its_addresses() {
+        let subnet: Subnet6 = "fd00:84::/64".parse().unwrap();
+        assert_eq!(subnet.to_string(), "fd00:84::/64");
+        assert_eq!(subnet.gateway().to_string(), "fd00:84::1");
+        assert!(subnet.contains("fd00:84::ffff:1".parse().unwrap()));
+        assert!(!subnet.contains("fd00:84:0:1::1".parse().unwrap()));
+        assert!(subnet.overlaps("fd00::".parse().unwrap(), 8));
+        assert!(subnet.overlaps("fd00:84::9".parse().unwrap(), 128));
+        assert!(subnet.overlaps(Ipv6Addr::UNSPECIFIED, 0));
+        assert!(!subnet.overlaps("fd00:85::".parse().unwrap(), 64));
+    }
+
+    #[test]
+    fn what_is_no_subnet_of_ipv6_is_refused() {
+        for text in [
+            "",
+            "fd00::",
+            "fd00::1/64",
+            "fd00::/8",
+            "fd00::/128",
+            "::/64",
+            "::1/112",
+            "fe80::/64",
+            "ff02::/64",
+            "10.84.0.0/16",
+            "::ffff:0:0/96",
+        ] {
+            let error = text.parse::<Subnet6>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
+        }
     }
 }

@@ -33,7 +33,7 @@ impl Link {
         let v4 = network.subnet;
         let mut links = Vec::new();
         if !v4.contains(pod.v4) {
-            let subnet = [v4.base().into(), v4.broadcast().into()];
+            let subnet = [v4.base().into(), v4.last().into()];
             links.push(Self::new(SAME_NETWORK, subnet, pod.v4.into()));
         }
         if let Some((v6, own)) = network.subnet6.zip(pod.v6).filter(|(v6, own)| !v6.contains(*own))

@@ -125,7 +125,7 @@ impl Network<'_> {
             Item::new(INTERNAL, name(), self.is_internal),
             Item::new(ISOLATED, name(), self.is_isolated),
         ];
-        let v4 = [self.subnet.base().into(), self.subnet.broadcast().into()];
+        let v4 = [self.subnet.base().into(), self.subnet.last().into()];
         items.push(Item::subnet(SUBNETS, v4[0], v4[1]));
         items.push(Item::pair(SAME_NETWORK, v4, v4));
         if let Some(v6) = self.subnet6.map(|it| [it.base().into(), it.last().into()]) {
