@@ -19,6 +19,8 @@ pub(crate) struct Firewall {
     bridges: Option<BridgeWatch>,
     /// Whether something has to be put back.
     is_open: bool,
+    /// Whether something was, since it was last asked.
+    was_open: bool,
 }
 
 /// What is watched from before a pod is connected, for its supervisor to go on with.
@@ -53,7 +55,14 @@ impl Firewall {
             Some(socket) => Some(BridgeWatch::from_socket(socket)),
             None => BridgeWatch::open().ok(),
         };
-        Some(Self { engine: engine.clone(), pod: pod.clone(), rules, bridges, is_open })
+        Some(Self {
+            engine: engine.clone(),
+            pod: pod.clone(),
+            rules,
+            bridges,
+            is_open,
+            was_open: false,
+        })
     }
 
     /// What is readable when there is something to look at.
@@ -70,7 +79,13 @@ impl Firewall {
         self.is_open |= is_deleted && !self.engine.is_on_its_bridges(&self.pod).unwrap_or(false);
         if self.is_open {
             self.is_open = self.engine.put_back(&self.pod).is_err();
+            self.was_open = true;
         }
         !self.is_open
+    }
+
+    /// Whether there was anything to put back since the last call.
+    pub(crate) fn was_open(&mut self) -> bool {
+        std::mem::take(&mut self.was_open)
     }
 }

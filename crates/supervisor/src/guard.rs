@@ -27,8 +27,8 @@ pub trait Guard {
     /// Looks, and does it. `false`: it could not be done, and is to be tried again.
     fn attend(&mut self) -> bool;
 
-    /// Which of the pod's ports are to be relayed by now, and to which address of it.
-    fn relayed(&self) -> Vec<(PortMapping, IpAddr)>;
+    /// Which of the pod's ports are to be relayed after a look, and to which address of it.
+    fn relayed(&mut self) -> Vec<(PortMapping, IpAddr)>;
 }
 
 /// A guard, and when it is due.
@@ -61,7 +61,7 @@ impl Guarding {
     }
 
     /// Which ports are to be relayed.
-    pub(crate) fn relayed(&self) -> Vec<(PortMapping, IpAddr)> {
+    pub(crate) fn relayed(&mut self) -> Vec<(PortMapping, IpAddr)> {
         self.guard.relayed()
     }
 
