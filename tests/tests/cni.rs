@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rustix::process::Signal;
 use sandbar_tests::{Node, SOON, get, tests, until};
+use serde_json::Value;
 
 tests! {
     a_pod_is_on_the_network_of_the_plugins_and_its_port_is_reached [Cni],
@@ -65,6 +66,10 @@ fn a_pod_is_on_the_network_of_the_plugins_and_its_port_is_reached(node: &Node) {
     assert!(inside.contains(&format!("{address}\tweb web")), "{inside}");
     assert!(inside.contains("nameserver 10.99.0.53"), "{inside}");
     assert!(inside.contains("127.0.0.1/8"), "{inside}");
+    node.says("network create one").ok();
+    node.says("network connect one web").refused(1, &["'web'", "CNI network 'net'"]);
+    assert_eq!(node.inspect("web")["NetworkSettings"]["Networks"]["one"], Value::Null);
+    node.says("network rm one").ok();
     // One that asks for nothing of it is on the bridge as ever.
     node.says("run -d --name other busybox sleep 1000").ok();
     assert!(node.address("other").starts_with("10.84."));

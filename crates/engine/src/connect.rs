@@ -46,7 +46,8 @@ impl Engine {
     /// Puts a pod on a network more, at once if it runs. The same again finishes what was cut short.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], [`Kind::AddressTaken`], [`Kind::Invalid`], [`Kind::NoNetwork`]; then nothing has changed.
+    /// [`Kind::NotFound`], [`Kind::AddressTaken`], [`Kind::Invalid`], [`Kind::NoNetwork`]; [`Kind::Unsupported`] for a pod
+    /// on a network of CNI plugins; then nothing has changed.
     pub fn connect(&self, pod: &Pod, membership: &Membership) -> Result<Joined, Error> {
         let held = self.hold(pod)?;
         let config = &held.pod.config;
@@ -54,6 +55,12 @@ impl Engine {
             let message =
                 format!("pod '{}' has no network of its own to be on another", config.name);
             return Err(Error::new(Kind::Invalid, message));
+        }
+        if let Some(network) = &config.cni {
+            let (name, network) = (&config.name, &network.name);
+            let message =
+                format!("pod '{name}' is on the CNI network '{network}', and on no other");
+            return Err(Error::new(Kind::Unsupported, message));
         }
         let directory = self.roots.pod(&config.id);
         let before = pod::connections(&directory)?;
