@@ -8,6 +8,7 @@ use sandbar_tests::{HOST, Machine, NEIGHBOUR, Node, SOON, get, tests, until};
 tests! {
     what_a_reload_flushes_is_back_within_a_second,
     a_supervisor_that_took_over_puts_back_too,
+    what_a_supervisor_needed_for_it_is_given_back,
     a_pod_without_ports_gets_its_way_out_back,
     an_older_listing_that_is_loaded_leads_no_port_elsewhere,
     a_route_that_came_later_keeps_nothing_open,
@@ -56,6 +57,31 @@ fn what_a_reload_flushes_is_back_within_a_second(node: &Node) {
         (sorted(&now) == sorted(&before)).then_some(())
     });
     node.says("rm -f web1 web2").ok();
+}
+
+/// However much there is of others' to look through. (docs/design/0002-supervisor-memory.md.)
+fn what_a_supervisor_needed_for_it_is_given_back(node: &Node) {
+    /// KiB of its heap. (What else is its own does not depend on what it does.)
+    const MOST: u32 = 64;
+    node.has_busybox();
+    node.says("network create one").ok();
+    serves(node, "web", 8081);
+    node.says("run -d --name many -p 20000-21999:20000-21999 busybox sleep 1000").ok();
+    node.says("network connect one web").ok();
+    let smaps = node.supervisor("web").proc("smaps");
+    let heap = || {
+        let text = std::fs::read_to_string(&smaps).expect("its memory");
+        let after = text.split_once("[heap]")?.1;
+        let line = after.lines().find_map(|line| line.strip_prefix("Private_Dirty:"))?;
+        line.trim().strip_suffix(" kB")?.parse::<u32>().ok()
+    };
+    for _ in 0..3 {
+        nft(node, &["flush", "ruleset"]);
+        until("both ports", SOON, || is_served(8081).then_some(()));
+        until("a small heap", SOON, || heap().filter(|heap| *heap <= MOST));
+    }
+    node.says("rm -f web many").ok();
+    node.says("network rm one").ok();
 }
 
 fn sorted(listing: &str) -> Vec<char> {
