@@ -7,6 +7,7 @@ use sandbar_tests::{HOST, Machine, NEIGHBOUR, Node, SOON, get, tests, until};
 
 tests! {
     what_a_reload_flushes_is_back_within_a_second,
+    what_is_flushed_just_before_keeps_no_port_from_being_published,
     a_supervisor_that_took_over_puts_back_too,
     what_a_supervisor_needed_for_it_is_given_back,
     a_pod_without_ports_gets_its_way_out_back,
@@ -89,6 +90,22 @@ fn sorted(listing: &str) -> Vec<char> {
     let mut all: Vec<char> = listing.chars().filter(|it| !it.is_whitespace()).collect();
     all.sort_unstable();
     all
+}
+
+/// Each command comes before a supervisor has had the time to put anything back.
+fn what_is_flushed_just_before_keeps_no_port_from_being_published(node: &Node) {
+    node.has_busybox();
+    node.says("network create lan").ok();
+    node.says("network create more").ok();
+    node.says("run -d --name web1 --network lan --network more busybox sleep 1000").ok();
+    for _ in 0..20 {
+        nft(node, &["flush", "ruleset"]);
+        node.says("port add web1 8081:80 9001-9100:1-100/udp").ok();
+        nft(node, &["flush", "ruleset"]);
+        node.says("port rm web1 8081:80 9001-9100:1-100/udp").ok();
+    }
+    node.says("rm -f web1").ok();
+    node.says("network prune").ok();
 }
 
 fn a_supervisor_that_took_over_puts_back_too(node: &Node) {

@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use sandbar_network::{Bridge, Lingering, PodAddresses, PublishedPort};
+use sandbar_network::{Bridge, ErrorKind, Lingering, PodAddresses, PublishedPort};
 use sandbar_spec::{Connection, PodConfig, PodId, PortMapping};
 use sandbar_supervisor::read_record;
 
@@ -14,6 +14,9 @@ use crate::error::{Error, Kind};
 use crate::networks::bridge_of;
 use crate::pod;
 use crate::ports::published;
+
+/// How often ports are published again because somebody flushed the firewall just then.
+const TRIES: u32 = 20;
 
 impl Engine {
     /// Puts a pod's network namespace on its networks and publishes its ports. The firewall connections that it returns
@@ -49,11 +52,31 @@ impl Engine {
         pod: &PodConfig,
         ports: &[PortMapping],
     ) -> Result<Lingering, Error> {
-        let Some(addresses) = self.addresses_of(&pod.id)?.filter(|_| !ports.is_empty()) else {
+        let connections = pod::connections(&self.roots.pod(&pod.id))?;
+        let gateway = Connection::gateway_of(&connections).map(addresses);
+        let Some(addresses) = gateway.filter(|_| !ports.is_empty()) else {
             return Ok(Lingering::default());
         };
         let ports: Vec<PublishedPort> = ports.iter().flat_map(published).collect();
-        Ok(sandbar_network::publish(addresses, &ports)?)
+        for _ in 0..TRIES {
+            match sandbar_network::publish(addresses, &ports) {
+                Err(error) if error.kind() == ErrorKind::NotReady => {}
+                outcome => return Ok(outcome?),
+            }
+            // Somebody has flushed the firewall, and none of the supervisors was faster than this. The pod's own waits
+            // for whoever changes the pod.
+            for bridge in self.bridges_of(&connections)? {
+                drop(bridge.ensure()?);
+                drop(bridge.share(addresses)?);
+            }
+        }
+        let message =
+            format!("publish ports of pod '{}': the firewall is flushed over and over", pod.name);
+        Err(Error::new(Kind::System, message))
+    }
+
+    fn bridges_of(&self, connections: &[Connection]) -> Result<Vec<Bridge>, Error> {
+        connections.iter().map(|connection| bridge_of(&self.network_at(connection)?)).collect()
     }
 
     /// Takes back the ports of `pod` that are still published for pods which were killed together with their
@@ -85,10 +108,7 @@ impl Engine {
             Some(gateway) => (gateway, config.ports.iter().flat_map(published).collect()),
             None => (first, Vec::new()),
         };
-        let bridges: Vec<Bridge> = connections
-            .iter()
-            .map(|connection| bridge_of(&self.network_at(connection)?))
-            .collect::<Result<_, _>>()?;
+        let bridges = self.bridges_of(&connections)?;
         let _closed = sandbar_network::put_back(&bridges, addresses(gateway), &ports)?;
         for (connection, bridge) in connections.iter().zip(&bridges) {
             sandbar_network::plug(bridge, &connection.host_interface.parse()?)?;
