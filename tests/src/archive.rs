@@ -64,6 +64,8 @@ fn descriptor(kind: &str, blob: &[u8]) -> Value {
     json!({ "mediaType": kind, "digest": format!("sha256:{}", digest(blob)), "size": blob.len() })
 }
 
-pub(crate) fn digest(blob: &[u8]) -> String {
+/// Bytes' SHA-256, in hexadecimal digits.
+#[must_use]
+pub fn digest(blob: &[u8]) -> String {
     Sha256::digest(blob).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -124,6 +124,19 @@ impl Rootfs {
         self.add(EntryType::Regular, path, mode, content, None)
     }
 
+    /// With a file at a path that no honest tool would write, and without the directories above it.
+    ///
+    /// # Panics
+    /// If the path has more than 100 bytes.
+    #[must_use]
+    pub fn raw_file(mut self, path: &str, content: &[u8]) -> Self {
+        let mut header = header(EntryType::Regular, 0o644, content.len());
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        self.archive.append(&header, content).expect("an archive in memory");
+        self
+    }
+
     /// With a symbolic link.
     #[must_use]
     pub fn link(mut self, path: &str, target: &str) -> Self {

@@ -3,9 +3,10 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 use ureq::http::StatusCode;
-use ureq::http::header::RETRY_AFTER;
 
 use crate::connections::{Answer, explain};
 use crate::error::{Error, ErrorKind, Result, shown};
@@ -77,8 +78,7 @@ pub(crate) fn refusal(origin: &Origin, answer: Answer) -> Error {
         status if status.is_server_error() => ErrorKind::Server,
         _ => ErrorKind::Protocol,
     };
-    // In seconds; the other form, a date, is for clocks that can be trusted.
-    let seconds = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
+    let pause = retry_after(&answer);
     let mut text = Vec::new();
     // Without reasons the status says enough.
     let _ = stream(answer).take(LONGEST_REASON).read_to_end(&mut text);
@@ -91,8 +91,21 @@ pub(crate) fn refusal(origin: &Origin, answer: Answer) -> Error {
     } else {
         reason
     };
-    Error::new(kind, format!("{origin} answers {}: {reason}", status.as_u16()))
-        .after(seconds.map(Duration::from_secs))
+    Error::new(kind, format!("{origin} answers {}: {reason}", status.as_u16())).after(pause)
+}
+
+/// How long `Retry-After` asks to wait: in seconds, or until a date, which counts from the answer's own
+/// ([RFC 9110, 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). So no clock of ours need be right.
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let after = header(answer, "retry-after")?.trim();
+    if let Ok(seconds) = after.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text| DateTimeParser::new().parse_timestamp(text).ok();
+    let then = date(after)?;
+    let now = header(answer, "date").and_then(date).unwrap_or_else(Timestamp::now);
+    // A date that has passed asks for no pause.
+    Some(Duration::try_from(then.duration_since(now)).unwrap_or_default())
 }
 
 impl Reasons {

@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(crate) use rules::Source;
 
 use crate::error::{Error, ErrorKind, Result};
-use file::File;
+use crate::patience::Patience;
+use file::{File, Waiting};
 use rules::Rule;
 use short_names::Mode;
 
@@ -29,6 +31,7 @@ pub struct Configuration {
     mode: Mode,
     aliases: BTreeMap<String, String>,
     rules: Vec<Rule>,
+    patience: Patience,
 }
 
 impl Configuration {
@@ -83,6 +86,9 @@ impl Configuration {
         if let Some(mode) = file.short_name_mode {
             self.mode = mode;
         }
+        if let Some(waiting) = file.patience.filter(|_| strict) {
+            self.patience = self.patience.with(waiting);
+        }
         self.aliases.extend(file.aliases);
         for rule in file.rules {
             let rule = Rule::new(rule)?;
@@ -93,10 +99,36 @@ impl Configuration {
         Ok(self)
     }
 
+    /// How long registries are waited for, and how often they are asked again: the default, unless `[patience]` says
+    /// otherwise.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        self.patience
+    }
+
     /// The registries in which names without one are looked for, in order: Docker Hub, if nothing else is configured.
     #[must_use]
     pub fn search_registries(&self) -> Vec<String> {
         self.search.clone().unwrap_or_else(|| vec!["docker.io".to_owned()])
+    }
+}
+
+impl Patience {
+    fn with(mut self, waiting: Waiting) -> Self {
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        if let Some(connect) = waiting.connect_seconds {
+            self.connect = seconds(connect.get());
+        }
+        if let Some(stall) = waiting.stall_seconds {
+            self.stall = seconds(stall.get());
+        }
+        if let Some(attempts) = waiting.attempts {
+            self.attempts = attempts.get();
+        }
+        if let Some(longest) = waiting.longest_pause_seconds {
+            self.longest_pause = seconds(longest);
+        }
+        self
     }
 }
 
@@ -148,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn patience_is_a_matter_of_the_own_format() {
+        let text = "[patience]\nstall-seconds = 2\nattempts = 9\nlongest-pause-seconds = 0\n";
+        let patience = Configuration::parse(text).unwrap().patience();
+        let zero = Duration::ZERO;
+        let expected = Patience { attempts: 9, longest_pause: zero, ..Patience::default() };
+        assert_eq!(patience, Patience { stall: Duration::from_secs(2), ..expected });
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        let nothing = Path::new("/nothing");
+        let theirs = Configuration::load_containers(file.path(), nothing).unwrap();
+        assert_eq!(theirs.patience(), Patience::default());
+    }
+
+    #[test]
     fn what_is_not_known_is_refused_in_the_own_format() {
         for text in [
             "unqualified_search_registries = []",
@@ -156,6 +202,8 @@ mod tests {
             "[[registry]]\ninsecure = true",
             "[[registry]]\nprefix = \"*.io/a b\"",
             "[[registry]]\nprefix = \"*.a.io\"\nlocation = \"http://b.io\"",
+            "[patience]\nstall = 1",
+            "[patience]\nstall-seconds = 0",
             "[registries.search]\nregistries = [\"a.io\"]",
             "unqualified-search-registries = [\"a.io/b\"]",
             "short-name-mode = \"sometimes\"",

@@ -101,6 +101,30 @@ fn what_passes_is_waited_for() {
 }
 
 #[test]
+fn a_date_to_wait_for_counts_from_the_registrys_own() {
+    // However wrong the clock of either is.
+    let reply = |after: &str| {
+        Reply::new(429, "")
+            .header("date", "Sun, 06 Nov 1994 08:49:37 GMT")
+            .header("retry-after", after)
+    };
+    for (after, asked) in [
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 3),
+        ("Sun, 06 Nov 1994 08:00:00 GMT", 3),
+        ("Sun, 06 Nov 1994 18:00:00 GMT", 1),
+    ] {
+        let count = AtomicUsize::new(0);
+        let after = after.to_owned();
+        let server = Server::new(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+            0 | 1 => reply(&after),
+            _ => served(),
+        });
+        let done = client().manifest(&image(&server));
+        assert_eq!((server.requests().len(), done.is_ok()), (asked, asked == 3), "{asked}");
+    }
+}
+
+#[test]
 fn nobody_waits_as_long_as_a_registry_likes() {
     let server = Server::new(|_| Reply::new(429, "").header("retry-after", "86400"));
     let error = client().manifest(&image(&server)).unwrap_err();

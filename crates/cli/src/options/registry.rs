@@ -38,6 +38,7 @@ impl RegistryAccess {
         let mut access = Access::from_environment().doing(action)?;
         access.tls_verify = self.tls_verify;
         access.keyring = self.authfile.keyring();
+        access.patience = configuration.patience();
         Ok(Client::new(&configuration, access))
     }
 

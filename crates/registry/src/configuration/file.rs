@@ -1,6 +1,7 @@
 //! The format of a configuration file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -21,8 +22,19 @@ pub(super) struct File {
     pub(super) aliases: BTreeMap<String, String>,
     #[serde(rename = "registry", default)]
     pub(super) rules: Vec<Registry>,
+    pub(super) patience: Option<Waiting>,
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+/// How long registries are waited for: Sandbar's own.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Waiting {
+    pub(super) connect_seconds: Option<NonZeroU32>,
+    pub(super) stall_seconds: Option<NonZeroU32>,
+    pub(super) attempts: Option<NonZeroU32>,
+    pub(super) longest_pause_seconds: Option<u32>,
 }
 
 #[derive(Deserialize)]
