@@ -1,6 +1,7 @@
 //! Compressed streams: recognised by their first bytes, decoded in bounded memory.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::sync::Mutex;
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -64,7 +65,19 @@ pub(crate) fn decode<'a>(compression: Compression, input: impl BufRead + 'a) -> 
     match compression {
         Compression::Plain => Box::new(input),
         Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
-        Compression::Zstd => Box::new(ZstdReader::new(input)),
+        Compression::Zstd => Box::new(ZstdReader::new(input, None)),
+    }
+}
+
+/// As [`decode`], by one of several threads that share `turn`: what needs much memory is decoded by one at a time.
+pub(crate) fn decode_in_turn<'a>(
+    compression: Compression,
+    input: impl BufRead + 'a,
+    turn: &'a Mutex<()>,
+) -> Box<dyn Read + 'a> {
+    match compression {
+        Compression::Zstd => Box::new(ZstdReader::new(input, Some(turn))),
+        other => decode(other, input),
     }
 }
 

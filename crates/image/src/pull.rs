@@ -15,6 +15,7 @@ mod progress;
 mod remote;
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 pub(crate) use describe::Manifest;
@@ -37,6 +38,8 @@ struct Pull<'a> {
     progress: &'a (dyn Fn(Progress) + Sync),
     staging: Staging,
     budget: Budget,
+    /// Held by the one that unpacks what needs much memory to be unpacked.
+    large: Mutex<()>,
     /// One has failed: the others need not go on.
     stop: AtomicBool,
 }
@@ -72,6 +75,7 @@ impl Store {
             progress,
             staging: Staging::new(self)?,
             budget: Budget::new(self.limits.unpacked_bytes),
+            large: Mutex::default(),
             stop: AtomicBool::new(false),
         };
         let pulled = pull.run(plan, name);

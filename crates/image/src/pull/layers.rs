@@ -9,7 +9,7 @@ use super::partial::Partial;
 use super::pipe::{Pipe, pipe};
 use super::plan::Blob;
 use super::{Progress, Pull};
-use crate::compression::{decode, drain, recognise};
+use crate::compression::{decode_in_turn, drain, recognise};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{EndMark, StagedLayer, check};
 
@@ -118,7 +118,7 @@ impl Pull<'_> {
     fn unpack(&self, blob: &Blob, pipe: Pipe) -> Result<StagedLayer> {
         let what = format!("layer {}", blob.digest);
         let (found, mut input) = recognise(pipe, &what)?;
-        let stream = decode(found, &mut input);
+        let stream = decode_in_turn(found, &mut input, &self.large);
         let layer =
             self.store.stage(&self.staging, stream, EndMark::Optional, &what, &self.budget)?;
         drain(input, &what)?;
