@@ -1,6 +1,7 @@
 //! The commands, one a file; a command's doc comment is its help.
 
 mod attached;
+mod commit;
 mod completion;
 mod create;
 mod each;
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Load(load::Load),
     Save(save::Save),
     Import(import::Import),
+    Commit(commit::Commit),
     Images(images::Images),
     Rmi(rmi::Rmi),
     Tag(tag::Tag),
@@ -108,6 +110,7 @@ impl Command {
             Self::Load(command) => command.execute(context),
             Self::Save(command) => command.execute(context),
             Self::Import(command) => command.execute(context),
+            Self::Commit(command) => command.execute(context),
             Self::Images(command) => command.execute(context),
             Self::Rmi(command) => command.execute(context),
             Self::Tag(command) => command.execute(context),

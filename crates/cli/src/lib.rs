@@ -8,6 +8,7 @@
 //! `failure` makes messages of errors.
 #![forbid(unsafe_code)]
 
+mod amended;
 mod attach;
 mod cli;
 mod commands;

@@ -19,6 +19,7 @@ mod bundle;
 mod capabilities;
 mod change_ports;
 mod cni;
+mod commit;
 mod connect;
 mod connections;
 mod container;
@@ -61,6 +62,7 @@ mod volumes;
 
 pub use change_ports::Added;
 pub use cni::CniDirectories;
+pub use commit::CommitOptions;
 pub use connect::Joined;
 pub use container::Container;
 pub use engine::Engine;

@@ -47,6 +47,8 @@ pub enum ErrorKind {
     Corrupt,
     /// A system call failed.
     Io,
+    /// Who called gave up half-way.
+    GivenUp,
 }
 
 impl Error {
@@ -54,6 +56,11 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// For what a caller is asked half-way ([`Store::extend`](crate::Store::extend)) and can't do.
+    pub fn given_up(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(ErrorKind::GivenUp, "making the image was given up").because(cause)
     }
 
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {

@@ -86,6 +86,16 @@ pub enum Request {
     },
     /// The pod's networks are others now: what is looked after while the pod lives may be, too.
     NetworksChanged,
+    /// Have all processes of a running container stand still, until this client asks for [`Request::Thaw`], or is gone.
+    Freeze {
+        /// Which.
+        container: ContainerId,
+    },
+    /// Have them go on, as far as this client is concerned; fails if they have already.
+    Thaw {
+        /// Which.
+        container: ContainerId,
+    },
     /// Forget a container that has ended, so that its directory can be removed.
     Forget {
         /// Which.

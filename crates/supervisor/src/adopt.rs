@@ -31,6 +31,8 @@ impl Supervisor {
     }
 
     fn adopt(&mut self, id: &ContainerId) -> Result<(), Error> {
+        // Those for whom it may stand still have lost their connection.
+        self.thaw(id);
         let Some(member) = self.members.get_mut(id) else { return Ok(()) };
         match member.status.state {
             ContainerState::Created | ContainerState::Exited => return Ok(()),

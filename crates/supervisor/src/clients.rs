@@ -56,6 +56,7 @@ impl Supervisor {
         if let Some(client) = self.clients.remove(&serial) {
             self.poll.close(client);
         }
+        self.forget_holder(serial);
         for member in self.members.values_mut() {
             member.waiters.retain(|waiter| waiter.client != serial);
         }

@@ -60,6 +60,7 @@ impl Supervisor {
             }
             _ => (Duration::ZERO, false),
         };
+        member.holders.clear();
         member.status.state = ContainerState::Exited;
         member.status.pid = None;
         member.status.pid_start = None;

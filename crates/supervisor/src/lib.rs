@@ -18,6 +18,7 @@ mod clients;
 mod end;
 mod error;
 mod exec;
+mod freeze;
 mod guard;
 mod limits;
 mod log;

@@ -34,6 +34,8 @@ pub(crate) struct Member {
     pub(crate) terminal: Option<OwnedFd>,
     /// The clients that asked to be told how it ends.
     pub(crate) waiters: Vec<Waiter>,
+    /// The clients for whom it stands still.
+    pub(crate) holders: Vec<Serial>,
     /// The wait before its next restart.
     pub(crate) wait: Duration,
     /// Somebody asked for its end before it ran: how many seconds it then has (its own time if none).
@@ -101,6 +103,7 @@ impl Member {
             streams: Vec::new(),
             terminal: None,
             waiters: Vec::new(),
+            holders: Vec::new(),
             wait: FIRST_WAIT,
             end_wanted: None,
         }

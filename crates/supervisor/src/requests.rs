@@ -50,6 +50,8 @@ impl Supervisor {
                 }
                 self.reply(client, &Reply::Done, &[]);
             }
+            Request::Freeze { container } => self.request_freeze(client, &container),
+            Request::Thaw { container } => self.request_thaw(client, &container),
             Request::Forget { container } => self.request_forget(client, &container),
         }
     }
@@ -88,6 +90,7 @@ impl Supervisor {
     }
 
     fn request_kill(&mut self, client: Serial, id: &ContainerId, signal: SignalNumber) {
+        self.release(id);
         let Some(member) = self.members.get_mut(id) else { return self.not_running(client) };
         let stop_signal = member.config.stop_signal;
         let is_pause = self.config.pause.as_ref() == Some(id);

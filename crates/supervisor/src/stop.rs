@@ -14,6 +14,7 @@ use crate::supervisor::Supervisor;
 
 impl Supervisor {
     pub(crate) fn request_stop(&mut self, client: Serial, id: &ContainerId, timeout: Option<u32>) {
+        self.release(id);
         let Some(member) = self.members.get_mut(id) else { return self.not_running(client) };
         match &member.phase {
             Phase::Running(_) => {
@@ -42,6 +43,7 @@ impl Supervisor {
         let pause = self.config.pause.clone();
         let others = self.members.keys().filter(|id| pause.as_ref() != Some(*id));
         for id in others.cloned().collect::<Vec<ContainerId>>() {
+            self.release(&id);
             let Some(member) = self.members.get_mut(&id) else { continue };
             match &member.phase {
                 Phase::Running(_) => ask_to_end(member, timeout),

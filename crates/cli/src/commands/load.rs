@@ -19,6 +19,7 @@ use crate::{output, stdio};
 /// write: docker-archive, oci-archive, oci and dir. Which one it is shows by
 /// what is in it. An archive may be compressed (gzip, zstd), and a pipe.
 #[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Load {
     /// The archive or directory; standard input if none
     #[arg(short, long, value_name = "FILE|DIR")]

@@ -1,9 +1,10 @@
-//! `import --change`: what a new image's configuration says, in the words of a Dockerfile.
+//! `import --change` and `commit --change`: what a new image's configuration says, in the words of a Dockerfile.
 
 use std::str::FromStr;
 
 use sandbar_image::Settings;
 use sandbar_spec::{Invalid, SignalNumber};
+use serde_json::{Map, Value, json};
 
 /// One instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,12 @@ pub(crate) enum Change {
     Ports(Vec<String>),
     /// `STOPSIGNAL`.
     StopSignal(String),
+    /// `LABEL`: names and values.
+    Labels(Vec<(String, String)>),
+    /// `VOLUME`.
+    Volumes(Vec<String>),
+    /// `ONBUILD`: an instruction for who builds upon the image.
+    OnBuild(String),
 }
 
 impl FromStr for Change {
@@ -45,9 +52,21 @@ impl FromStr for Change {
                 rest.split_whitespace().map(port).collect::<Result<_, _>>().map_err(wrong)?,
             ),
             "STOPSIGNAL" => Self::StopSignal(rest.parse::<SignalNumber>()?.to_string()),
+            "LABEL" => Self::Labels(
+                environment(rest)
+                    .map_err(wrong)?
+                    .iter()
+                    .filter_map(|word| word.split_once('='))
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+            ),
+            "VOLUME" => Self::Volumes(volumes(rest).map_err(|reason| wrong(&reason))?),
+            "ONBUILD" => Self::OnBuild(rest.to_owned()),
             _ => {
-                let reason = "CMD, ENTRYPOINT, ENV, WORKDIR, USER, EXPOSE and STOPSIGNAL are known";
-                return Err(wrong(reason));
+                return Err(wrong(
+                    "CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME and \
+                     WORKDIR are known",
+                ));
             }
         })
     }
@@ -64,7 +83,85 @@ impl Change {
             Self::User(user) => settings.user = Some(user),
             Self::Ports(ports) => settings.exposed_ports.extend(ports),
             Self::StopSignal(signal) => settings.stop_signal = Some(signal),
+            Self::Labels(labels) => settings.labels.extend(labels),
+            Self::Volumes(paths) => settings.volumes.extend(paths),
+            Self::OnBuild(instruction) => settings.on_build.push(instruction),
         }
+    }
+
+    /// Makes the change to the part `config` of a configuration, as it is in JSON.
+    pub(crate) fn amend(&self, config: &mut Map<String, Value>) {
+        let mut set = |key: &str, value: Value| {
+            config.insert(key.to_owned(), value);
+        };
+        match self {
+            Self::Command(words) => set("Cmd", json!(words)),
+            Self::Entrypoint(words) => set("Entrypoint", json!(words)),
+            Self::WorkingDirectory(path) => set("WorkingDir", json!(path)),
+            Self::User(user) => set("User", json!(user)),
+            Self::StopSignal(signal) => set("StopSignal", json!(signal)),
+            Self::Environment(variables) => {
+                let mut known = list(config, "Env");
+                for variable in variables {
+                    let name = variable.split_once('=').map_or(&**variable, |(name, _)| name);
+                    let is_it = |known: &&mut Value| {
+                        known.as_str().and_then(|known| known.split('=').next()) == Some(name)
+                    };
+                    match known.iter_mut().find(is_it) {
+                        Some(known) => *known = json!(variable),
+                        None => known.push(json!(variable)),
+                    }
+                }
+                config.insert("Env".to_owned(), json!(known));
+            }
+            Self::OnBuild(instruction) => {
+                let mut known = list(config, "OnBuild");
+                known.push(json!(instruction));
+                config.insert("OnBuild".to_owned(), json!(known));
+            }
+            Self::Ports(names) => {
+                insert(config, "ExposedPorts", names.iter().map(|it| (it, json!({}))));
+            }
+            Self::Volumes(names) => {
+                insert(config, "Volumes", names.iter().map(|it| (it, json!({}))));
+            }
+            Self::Labels(all) => insert(config, "Labels", all.iter().map(|(k, v)| (k, json!(v)))),
+        }
+    }
+}
+
+/// Takes the list that a configuration has there; an empty one if it has none.
+fn list(config: &mut Map<String, Value>, key: &str) -> Vec<Value> {
+    match config.remove(key) {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    }
+}
+
+/// Adds to what a configuration has there by name.
+fn insert<'n>(
+    config: &mut Map<String, Value>,
+    key: &str,
+    more: impl Iterator<Item = (&'n String, Value)>,
+) {
+    let mut all = match config.remove(key) {
+        Some(Value::Object(all)) => all,
+        _ => Map::new(),
+    };
+    all.extend(more.map(|(name, value)| (name.clone(), value)));
+    config.insert(key.to_owned(), Value::Object(all));
+}
+
+/// A JSON list of paths, else words.
+fn volumes(text: &str) -> Result<Vec<String>, String> {
+    let paths: Vec<String> = match text.starts_with('[') {
+        true => serde_json::from_str(text)
+            .map_err(|error| format!("a JSON list of strings is needed: {error}"))?,
+        false => words(text)?,
+    };
+    match paths.iter().all(|path| path.starts_with('/')) {
+        true => Ok(paths),
+        false => Err("a volume's path must be absolute".to_owned()),
     }
 }
 
@@ -150,6 +247,10 @@ mod tests {
             "USER 1:2",
             "EXPOSE 80 53/udp",
             "STOPSIGNAL quit",
+            "LABEL a=1 b='two words'",
+            "VOLUME /one /two",
+            "VOLUME [\"/three\"]",
+            "ONBUILD RUN make",
         ]);
         assert_eq!(it.cmd, ["/bin/sh", "-c", "echo hello"]);
         assert_eq!(it.entrypoint, ["/init", "-x"]);
@@ -158,6 +259,9 @@ mod tests {
         assert_eq!(it.user.as_deref(), Some("1:2"));
         assert_eq!(it.exposed_ports, ["80/tcp", "53/udp"]);
         assert_eq!(it.stop_signal.as_deref(), Some("SIGQUIT"));
+        assert_eq!(it.labels["b"], "two words");
+        assert_eq!(it.volumes, ["/one", "/two", "/three"]);
+        assert_eq!(it.on_build, ["RUN make"]);
     }
 
     #[test]
@@ -175,6 +279,11 @@ mod tests {
             "EXPOSE 0",
             "EXPOSE 80/icmp",
             "STOPSIGNAL NOPE",
+            "LABEL",
+            "LABEL a",
+            "VOLUME data",
+            "VOLUME [data]",
+            "HEALTHCHECK NONE",
         ] {
             assert!(bad.parse::<Change>().is_err(), "{bad}");
         }

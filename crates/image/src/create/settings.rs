@@ -1,5 +1,7 @@
 //! What a new image's configuration says.
 
+use std::collections::{BTreeMap, HashMap};
+
 use jiff::Timestamp;
 use oci_spec::image::{
     Arch, Config, ConfigBuilder, History, HistoryBuilder, ImageConfiguration,
@@ -31,6 +33,12 @@ pub struct Settings {
     pub exposed_ports: Vec<String>,
     /// A signal's name or number.
     pub stop_signal: Option<String>,
+    /// Names and values.
+    pub labels: BTreeMap<String, String>,
+    /// Absolute paths.
+    pub volumes: Vec<String>,
+    /// Instructions for who builds upon the image, which no standard has, and all builders know.
+    pub on_build: Vec<String>,
     /// When the image was made. Without it the same content is the same image at any time.
     pub created: Option<Timestamp>,
 }
@@ -60,6 +68,9 @@ impl Settings {
         let mut value: Value = serde_json::to_value(configuration).map_err(|e| {
             Error::new(ErrorKind::Corrupt, "a configuration can't be written").because(e)
         })?;
+        if !self.on_build.is_empty() {
+            value["config"]["OnBuild"] = self.on_build.iter().map(String::as_str).collect();
+        }
         value.sort_all_objects();
         encode(&value)
     }
@@ -86,6 +97,12 @@ impl Settings {
         }
         if let Some(signal) = &self.stop_signal {
             builder = builder.stop_signal(signal.clone());
+        }
+        if !self.labels.is_empty() {
+            builder = builder.labels(self.labels.clone().into_iter().collect::<HashMap<_, _>>());
+        }
+        if !self.volumes.is_empty() {
+            builder = builder.volumes(self.volumes.clone());
         }
         builder.build()
     }
