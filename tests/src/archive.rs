@@ -26,7 +26,13 @@ pub fn docker_archive(name: &str, layers: Vec<Rootfs>, config: &Value) -> Vec<u8
 #[must_use]
 pub fn oci_archive(name: &str, layers: Vec<Rootfs>, config: &Value) -> Vec<u8> {
     let layers: Vec<Vec<u8>> = layers.into_iter().map(Rootfs::into_archive).collect();
-    let config = image_config(&layers, config);
+    oci_archive_of(name, &layers, config)
+}
+
+/// The same, of layers that are archives already.
+#[must_use]
+pub fn oci_archive_of(name: &str, layers: &[Vec<u8>], config: &Value) -> Vec<u8> {
+    let config = image_config(layers, config);
     let tar = "application/vnd.oci.image.layer.v1.tar";
     let manifest = json!({
         "schemaVersion": 2,

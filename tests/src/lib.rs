@@ -37,7 +37,7 @@ mod suite;
 mod terminal;
 mod until;
 
-pub use archive::{digest, docker_archive, oci_archive};
+pub use archive::{digest, docker_archive, oci_archive, oci_archive_of};
 pub use bundle::Bundle;
 pub use command::{Command, Output, Running};
 pub use descriptor::receive_descriptor;

@@ -33,6 +33,8 @@ pub enum Need {
     Cni,
     /// Distribution's registry and skopeo, of Debian.
     Registry,
+    /// umoci, GNU tar with extended attributes, and mount(8).
+    Umoci,
     /// The program `zstd`.
     Zstd,
     /// iptables that writes nftables' tables.
@@ -74,6 +76,11 @@ impl Need {
             Self::Registry => {
                 runs("docker-registry", &["--version"]) && runs("skopeo", &["--version"])
             }
+            Self::Umoci => {
+                runs("umoci", &["--version"])
+                    && runs("tar", &["--xattrs", "--version"])
+                    && runs("mount", &["--version"])
+            }
             Self::Zstd => runs("zstd", &["--version"]),
             Self::Nginx => Path::new("/usr/sbin/nginx").exists(),
             Self::Blog => crate::node::beside_sandbar("blog").exists(),
@@ -109,6 +116,7 @@ impl Need {
     fn why(self) -> &'static str {
         match self {
             Self::Registry => "it needs docker-registry and skopeo",
+            Self::Umoci => "it needs umoci, and GNU tar",
             Self::Zstd => "it needs zstd",
             Self::Nginx => "it needs nginx",
             Self::Blog => "it needs examples/blog: cargo build -p blog first",
