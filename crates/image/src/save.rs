@@ -42,7 +42,8 @@ impl SaveFormat {
 }
 
 impl Store {
-    /// Writes the images called `images` (by name or id) as one archive, with the names that they are called by.
+    /// Writes the images called `images` (by name or id) as one archive, with the names that they are called by. An OCI
+    /// image layout can also have manifest lists, whose images must all be here.
     ///
     /// If it fails, what was written has no end, and no tool takes it for whole.
     ///
@@ -53,7 +54,7 @@ impl Store {
         let mut tar = Tar::new(out);
         match format {
             SaveFormat::DockerArchive => docker::save(self, &self.to_save(images)?, &mut tar)?,
-            SaveFormat::OciArchive => layout::save(self, &self.to_save(images)?, &mut tar)?,
+            SaveFormat::OciArchive => layout::save(self, images, &mut tar)?,
             SaveFormat::OciDirectory | SaveFormat::DockerDirectory => {
                 let message = "this format is a directory, and can't be written as one stream";
                 return Err(Error::new(ErrorKind::Unsupported, message));
@@ -74,7 +75,7 @@ impl Store {
     ) -> Result<()> {
         let mut files = Directory::new(directory);
         match format {
-            SaveFormat::OciDirectory => layout::save(self, &self.to_save(images)?, &mut files)?,
+            SaveFormat::OciDirectory => layout::save(self, images, &mut files)?,
             SaveFormat::DockerDirectory => {
                 let images = self.to_save(images)?;
                 let [image] = &images[..] else {

@@ -13,10 +13,15 @@ mod harness;
 mod registry;
 mod remote;
 
-use harness::{INDEX, LAYER, Layer, MANIFEST, Oci, Place, chain, is_root, tar};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use harness::{INDEX, LAYER, Layer, MANIFEST, Oci, Place, chain, is_root};
 use registry::Registry;
 use remote::{Memory, index};
-use sandbar_image::{Digest, Error, ErrorKind, ListPush, ManifestList, Reference, Remote, Removal};
+use sandbar_image::{
+    Digest, Error, ErrorKind, ListPush, ManifestList, Reference, Remote, Removal, SaveFormat,
+};
 use serde_json::{Value, json};
 
 fn layer(name: &str) -> Vec<u8> {
@@ -36,7 +41,7 @@ fn config(architecture: &str, layer: &[u8]) -> Vec<u8> {
 fn load(place: &Place, name: &str, architecture: &str) {
     let layer = layer(architecture);
     let manifest = json!([{"Config": "c.json", "RepoTags": [name], "Layers": ["l.tar"]}]);
-    let archive = tar(&[
+    let archive = harness::tar(&[
         ("c.json".into(), config(architecture, &layer)),
         ("l.tar".into(), layer),
         ("manifest.json".into(), manifest.to_string().into_bytes()),
@@ -172,6 +177,50 @@ fn what_is_in_a_registry_goes_from_there_to_the_other() {
     assert_eq!(memory.requests(), (2, 0));
     let error = push(&place, &list, &registry, None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Remote);
+}
+
+#[test]
+fn a_list_is_saved_in_an_oci_layout_and_nowhere_else() {
+    if !is_root() {
+        return;
+    }
+    let place = place();
+    let save = |images: &[&str], format| {
+        let mut archive = Vec::new();
+        place.store.save(images, format, &mut archive).map(|()| archive)
+    };
+    let error = save(&["all:1"], SaveFormat::DockerArchive).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(save(&["no:1"], SaveFormat::OciArchive).unwrap_err().kind(), ErrorKind::NotFound);
+    // One of its images also by itself.
+    let archive = save(&["all:1", "a:1", "all:1"], SaveFormat::OciArchive);
+    let archive = archive.map_err(|e| chain(&e)).unwrap();
+    let mut blobs = BTreeMap::new();
+    for entry in tar::Archive::new(&archive[..]).entries().unwrap() {
+        let (mut entry, mut bytes) = (entry.unwrap(), Vec::new());
+        entry.read_to_end(&mut bytes).unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        assert!(blobs.insert(name, bytes).is_none(), "a blob is there twice");
+    }
+    let read = |digest: &Value| -> Value {
+        let name = digest.as_str().unwrap().replace(':', "/");
+        serde_json::from_slice(&blobs[&format!("blobs/{name}")]).unwrap()
+    };
+    let top: Value = serde_json::from_slice(&blobs["index.json"]).unwrap();
+    assert_eq!(top["manifests"].as_array().unwrap().len(), 2);
+    let list = &top["manifests"][1];
+    assert_eq!(list["annotations"]["io.containerd.image.name"], "localhost/all:1");
+    let index = read(&list["digest"]);
+    for (image, entry) in ["a:1", "b:1"].iter().zip(index["manifests"].as_array().unwrap()) {
+        let config = read(&entry["digest"])["config"]["digest"].clone();
+        assert_eq!(config, place.store.find(image).unwrap().id.to_string());
+    }
+    // Whoever loads it has the image for this machine.
+    let (other, host) = (Place::new(), place.store.find("a:1").unwrap());
+    if host.config.architecture() == &oci_spec::image::Arch::default() {
+        other.store.load(&archive[..]).map_err(|e| chain(&e)).unwrap();
+        assert_eq!(other.store.find("all:1").unwrap().id, host.id);
+    }
 }
 
 #[test]

@@ -18,7 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use harness::{Layer, MANIFEST, Oci, Place, chain, docker_archive, gzip, is_root, zstd};
 use registry::Registry;
 use remote::Memory;
-use sandbar_image::{Compression, Digest, Error, ErrorKind, Pushed};
+use sandbar_image::{
+    Cause, Compression, Destination, Digest, Error, ErrorKind, ManifestName, OutgoingBlob, Pushed,
+    Removal,
+};
 
 const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
@@ -166,6 +169,45 @@ fn a_push_that_broke_off_goes_on() {
     ok(push(&place, "a:1", "r.io/a:1", &registry));
     assert_eq!(registry.sent(), 2);
     assert_eq!(std::fs::read_dir(place.path("store/tmp")).unwrap().count(), 0);
+}
+
+/// Another process that removes the image when its first blob goes out.
+struct Removing<'a>(&'a Registry, &'a Place);
+
+impl Destination for Removing<'_> {
+    fn has_blob(&self, digest: &Digest, others: &[&str]) -> Result<bool, Cause> {
+        self.0.has_blob(digest, others)
+    }
+
+    fn put_blob(&self, blob: &OutgoingBlob<'_>) -> Result<(), Cause> {
+        match self.1.store.remove("a:1", Removal::AllNames, |_| false) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.0.put_blob(blob)
+    }
+
+    fn put_manifest(&self, name: &ManifestName, bytes: &[u8], kind: &str) -> Result<(), Cause> {
+        self.0.put_manifest(name, bytes, kind)
+    }
+}
+
+#[test]
+fn an_image_that_is_removed_meanwhile_is_pushed_whole_and_leaves_nothing() {
+    if !is_root() {
+        return;
+    }
+    let (place, registry) = (loaded(), Registry::default());
+    let name = "r.io/a:1".parse().unwrap();
+    let pushed = place.store.push("a:1", &name, &Removing(&registry, &place), None, &|_| {});
+    ok(pushed);
+    assert_eq!(registry.sent(), 3);
+    assert_eq!(place.store.find("a:1").unwrap_err().kind(), ErrorKind::NotFound);
+    for directory in ["manifests", "blobs/sha256", "tmp"] {
+        let path = place.path("store").join(directory);
+        assert_eq!(std::fs::read_dir(path).unwrap().count(), 0, "{directory}");
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn save_directory(store: &Store, image: &Saved, sink: &mut impl Sink)
     sink.bytes("version", b"Directory Transport Version: 1.1\n")?;
     sink.bytes("manifest.json", &image.manifest(store, Dialect::Docker)?)?;
     sink.bytes(&Digest::of(&image.source.config).hex(), &image.source.config)?;
-    for diff_id in layers(std::slice::from_ref(image)) {
+    for diff_id in layers([image]) {
         sink.layer(store, &diff_id.hex(), &diff_id)?;
     }
     Ok(())

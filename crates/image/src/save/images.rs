@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::compression::Compression;
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::export::{Dialect, Part, Source, manifest};
+use crate::reference::Reference;
 use crate::store::Store;
 
 /// An image, and the names that it is saved with.
@@ -18,24 +19,36 @@ pub(super) struct Saved {
 impl Store {
     /// Finds images by names or ids; one that is called by several is there once.
     pub(super) fn to_save(&self, names: &[&str]) -> Result<Vec<Saved>> {
-        let mut all: Vec<Saved> = Vec::new();
+        let mut all = Vec::new();
         for name in names {
-            let source = self.source(name)?;
-            // By its digest alone nobody else could find it.
-            let reference = source.reference.as_ref();
-            let name = reference.and_then(|reference| {
-                let tag = reference.tag()?;
-                Some(format!("{}/{}:{tag}", reference.registry(), reference.repository()))
-            });
-            let at = all.iter().position(|one| one.source.id == source.id).unwrap_or_else(|| {
-                all.push(Saved { source, names: Vec::new() });
-                all.len() - 1
-            });
-            let one = &mut all[at];
-            one.names.extend(name.filter(|name| !one.names.contains(name)));
+            let source = self.source(name).map_err(|error| match self.find_list(name) {
+                Ok(_) => Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{name} is a manifest list, which only an OCI image layout can have"),
+                ),
+                Err(_) => error,
+            })?;
+            add(&mut all, source);
         }
         Ok(all)
     }
+}
+
+/// Adds an image by the name that it was found by.
+pub(super) fn add(all: &mut Vec<Saved>, source: Source) {
+    let name = source.reference.as_ref().and_then(full_name);
+    let at = all.iter().position(|one| one.source.id == source.id).unwrap_or_else(|| {
+        all.push(Saved { source, names: Vec::new() });
+        all.len() - 1
+    });
+    let one = &mut all[at];
+    one.names.extend(name.filter(|name| !one.names.contains(name)));
+}
+
+/// A name as archives have it. By its digest alone nobody else could find what it names.
+pub(super) fn full_name(reference: &Reference) -> Option<String> {
+    let tag = reference.tag()?;
+    Some(format!("{}/{}:{tag}", reference.registry(), reference.repository()))
 }
 
 impl Saved {
@@ -58,8 +71,8 @@ impl Saved {
 }
 
 /// The layers of all images, each once, in the order in which they are needed.
-pub(super) fn layers(images: &[Saved]) -> Vec<Digest> {
+pub(super) fn layers<'a>(images: impl IntoIterator<Item = &'a Saved>) -> Vec<Digest> {
     let mut seen = BTreeSet::new();
-    let all = images.iter().flat_map(|image| &image.source.diff_ids);
+    let all = images.into_iter().flat_map(|image| &image.source.diff_ids);
     all.filter(|diff_id| seen.insert(**diff_id)).copied().collect()
 }
