@@ -81,6 +81,15 @@ pub(crate) fn decode_in_turn<'a>(
     }
 }
 
+/// The bytes of `input`, decompressed if they are compressed; `what` is what is read, for errors.
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`] for a compression that is not known here; [`ErrorKind::Io`], [`ErrorKind::Malformed`].
+pub fn decompressed<'a>(input: impl Read + 'a, what: &str) -> Result<Box<dyn Read + 'a>> {
+    let (compression, input) = recognise(input, what)?;
+    Ok(decode(compression, input))
+}
+
 /// Reads what is left, so that whatever counts, hashes or checks below sees the end of it.
 pub(crate) fn drain(mut input: impl Read, what: &str) -> Result<()> {
     io::copy(&mut input, &mut io::sink()).map_err(|e| Error::reading(what, e))?;

@@ -53,7 +53,7 @@ mod tarball;
 mod unpack;
 mod zstd;
 
-pub use compression::Compression;
+pub use compression::{Compression, decompressed};
 pub use create::{Changes, File, Settings};
 pub use digest::{Digest, ImageId};
 pub use error::{Error, ErrorKind, Result};

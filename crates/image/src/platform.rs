@@ -27,7 +27,9 @@ impl Platform {
         Self::new("linux", &Arch::default().to_string(), None)
     }
 
-    fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
+    /// By its names.
+    #[must_use]
+    pub fn new(os: &str, architecture: &str, variant: Option<&str>) -> Self {
         let architecture = match architecture {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
@@ -63,17 +65,20 @@ impl Platform {
     }
 
     /// The operating system.
-    pub(crate) fn os(&self) -> &str {
+    #[must_use]
+    pub fn os(&self) -> &str {
         &self.os
     }
 
     /// The processor's architecture.
-    pub(crate) fn architecture(&self) -> &str {
+    #[must_use]
+    pub fn architecture(&self) -> &str {
         &self.architecture
     }
 
     /// The variant, where it is not the one that all have.
-    pub(crate) fn variant(&self) -> Option<&str> {
+    #[must_use]
+    pub fn variant(&self) -> Option<&str> {
         match (&*self.architecture, &*self.variant) {
             (_, "") | ("amd64", "v1") | ("arm64", "v8") => None,
             (_, variant) => Some(variant),
