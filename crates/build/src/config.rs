@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sandbar_image::Digest;
+use sandbar_image::{Digest, Platform};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::dockerfile::Command;
-use crate::platform::Platform;
 
 /// How containers of an image run. What is not known here is kept as it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -47,7 +46,9 @@ pub(crate) struct Settings {
 #[derive(Debug, Clone)]
 pub(crate) struct ImageConfig {
     pub(crate) settings: Settings,
-    pub(crate) platform: Platform,
+    os: String,
+    architecture: String,
+    variant: Option<String>,
     pub(crate) created: Option<Timestamp>,
     pub(crate) author: Option<String>,
     history: Vec<Value>,
@@ -57,10 +58,12 @@ pub(crate) struct ImageConfig {
 
 impl ImageConfig {
     /// Nothing at all.
-    pub(crate) fn scratch(platform: Platform) -> Self {
+    pub(crate) fn scratch(platform: &Platform) -> Self {
         Self {
             settings: Settings::default(),
-            platform,
+            os: platform.os().to_owned(),
+            architecture: platform.architecture().to_owned(),
+            variant: platform.variant().map(str::to_owned),
             created: None,
             author: None,
             history: Vec::new(),
@@ -77,13 +80,12 @@ impl ImageConfig {
         };
         settings.retain(|_, value| !value.is_null());
         let text = |name: &str| whole.get(name).and_then(Value::as_str).map(str::to_owned);
+        let host = Platform::host();
         Some(Self {
             settings: serde_json::from_value(settings.into()).ok()?,
-            platform: Platform::new(
-                text("os").as_deref(),
-                text("architecture").as_deref(),
-                text("variant").as_deref(),
-            ),
+            os: text("os").unwrap_or_else(|| host.os().to_owned()),
+            architecture: text("architecture").unwrap_or_else(|| host.architecture().to_owned()),
+            variant: text("variant").filter(|variant| !variant.is_empty()),
             created: text("created").and_then(|time| time.parse().ok()),
             author: text("author"),
             history: match whole.remove("history") {
@@ -92,6 +94,11 @@ impl ImageConfig {
             },
             has_own_cmd: false,
         })
+    }
+
+    /// The machine it is for.
+    pub(crate) fn platform(&self) -> Platform {
+        Platform::new(&self.os, &self.architecture, self.variant.as_deref())
     }
 
     /// Begins another stage on it.
@@ -109,27 +116,16 @@ impl ImageConfig {
         self.created = Some(created);
     }
 
-    /// Says more of the history's last line.
-    pub(crate) fn annotate_history(&mut self, comment: Option<&str>, author: Option<&str>) {
-        if let Some(last) = self.history.last_mut() {
-            for (name, value) in [("comment", comment), ("author", author)] {
-                if let Some(value) = value {
-                    last[name] = value.into();
-                }
-            }
-        }
-    }
-
     /// The configuration of an image of these layers, as bytes: the same settings are the same bytes.
     pub(crate) fn encode(&self, layers: &[Digest]) -> Vec<u8> {
         let mut whole = json!({
-            "architecture": self.platform.architecture,
-            "os": self.platform.os,
+            "architecture": self.architecture,
+            "os": self.os,
             "config": self.settings,
             "rootfs": { "type": "layers", "diff_ids": layers },
             "history": self.history,
         });
-        if let Some(variant) = &self.platform.variant {
+        if let Some(variant) = &self.variant {
             whole["variant"] = variant.as_str().into();
         }
         if let Some(created) = self.created {
@@ -175,6 +171,19 @@ impl ImageConfig {
         if !self.has_own_cmd {
             self.settings.cmd = Vec::new();
         }
+    }
+
+    /// `HEALTHCHECK`.
+    pub(crate) fn set_healthcheck(&mut self, mut check: Value, command: Option<&Command>) {
+        match command {
+            Some(Command::Exec(words)) => {
+                let words = std::iter::once("CMD").chain(words.iter().map(String::as_str));
+                check["Test"] = words.collect();
+            }
+            Some(Command::Shell(line)) => check["Test"] = json!(["CMD-SHELL", line]),
+            None => {}
+        }
+        self.settings.healthcheck = check;
     }
 
     /// `ENV`.
@@ -252,7 +261,7 @@ mod tests {
 
     #[test]
     fn paths_are_seen_from_the_working_directory() {
-        let mut config = ImageConfig::scratch(Platform::host());
+        let mut config = ImageConfig::scratch(&Platform::host());
         assert_eq!(config.absolute("a/./b"), "/a/b");
         config.settings.working_dir = "/srv/x".to_owned();
         assert_eq!(config.absolute("../y/"), "/srv/y");

@@ -9,8 +9,8 @@ mod stages;
 mod words;
 
 pub(crate) use expand::{expand, expand_document};
-pub(crate) use instruction::{Command, Instruction, Origin, RunStep, Transfer, parse_line};
-pub(crate) use lines::{Document, Line};
+pub(crate) use instruction::{Command, Instruction, Origin, RunStep, Transfer};
+pub(crate) use lines::Document;
 pub(crate) use mount::{MountKind, MountRequest, SharingMode};
-pub(crate) use stages::{Dockerfile, Stage, Step};
+pub(crate) use stages::{Dockerfile, Stage, Step, parse_trigger};
 pub(crate) use words::split;

@@ -9,12 +9,31 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why an image could not be made.
 #[derive(Debug, thiserror::Error)]
-#[error("{message}")]
 pub struct Error {
     kind: Kind,
+    place: Place,
     message: String,
     #[source]
     source: Option<Source>,
+}
+
+/// Where in which Dockerfile something is wrong, as far as it is known.
+#[derive(Debug, Default)]
+struct Place {
+    file: Option<String>,
+    line: Option<usize>,
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.place.file, self.place.line) {
+            (Some(file), Some(line)) => write!(f, "{file}:{line}: ")?,
+            (Some(file), None) => write!(f, "{file}: ")?,
+            (None, Some(line)) => write!(f, "line {line}: ")?,
+            (None, None) => {}
+        }
+        f.write_str(&self.message)
+    }
 }
 
 /// What kind of error it is.
@@ -36,12 +55,12 @@ pub enum Kind {
 
 impl Error {
     pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, place: Place::default(), message: message.into(), source: None }
     }
 
     /// What is wrong with a line of a Dockerfile.
     pub(crate) fn syntax(line: usize, message: impl Display) -> Self {
-        Self::new(Kind::Invalid, format!("line {line}: {message}"))
+        Self::new(Kind::Invalid, message.to_string()).at(line)
     }
 
     /// What kind of error it is.
@@ -50,10 +69,33 @@ impl Error {
         self.kind
     }
 
-    /// Says where it happened.
-    pub(crate) fn within(mut self, place: impl Display) -> Self {
-        self.message = format!("{place}: {}", self.message);
+    /// Says in which line it happened, unless that was said.
+    pub(crate) fn at(mut self, line: usize) -> Self {
+        self.place.line.get_or_insert(line);
         self
+    }
+
+    /// Says in which file it happened.
+    pub(crate) fn in_file(mut self, file: &str) -> Self {
+        self.place.file.get_or_insert_with(|| file.to_owned());
+        self
+    }
+
+    /// Says what was being done.
+    pub(crate) fn within(mut self, what: impl Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    /// Says why.
+    pub(crate) fn because(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// A failed system call.
+    pub(crate) fn call(call: &'static str, what: impl Display, errno: rustix::io::Errno) -> Self {
+        sandbar_sys::Failure::new(call, what.to_string(), errno).into()
     }
 }
 
@@ -66,7 +108,7 @@ impl From<sandbar_image::Error> for Error {
             ErrorKind::Unsupported => Kind::Unsupported,
             _ => Kind::System,
         };
-        Self { kind, message: error.to_string(), source: Some(error.into()) }
+        Self::new(kind, error.to_string()).because(error)
     }
 }
 
@@ -79,7 +121,7 @@ impl From<sandbar_engine::Error> for Error {
             }
             _ => Kind::System,
         };
-        Self { kind, message: error.to_string(), source: Some(error.into()) }
+        Self::new(kind, error.to_string()).because(error)
     }
 }
 

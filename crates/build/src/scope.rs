@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sandbar_image::Platform;
+
 use crate::config::ImageConfig;
 use crate::dockerfile::{Dockerfile, expand};
 use crate::error::{Error, Result};
-use crate::platform::Platform;
 
 /// Known without being declared, and in no image's history.
 const PREDEFINED: [&str; 10] = [
@@ -41,9 +42,10 @@ impl Globals {
         let mut known = BTreeMap::new();
         for (prefix, platform) in [("BUILD", &Platform::host()), ("TARGET", target)] {
             known.insert(format!("{prefix}PLATFORM"), platform.to_string());
-            known.insert(format!("{prefix}OS"), platform.os.clone());
-            known.insert(format!("{prefix}ARCH"), platform.architecture.clone());
-            known.insert(format!("{prefix}VARIANT"), platform.variant.clone().unwrap_or_default());
+            known.insert(format!("{prefix}OS"), platform.os().to_owned());
+            known.insert(format!("{prefix}ARCH"), platform.architecture().to_owned());
+            let variant = platform.variant().unwrap_or_default();
+            known.insert(format!("{prefix}VARIANT"), variant.to_owned());
         }
         let mut globals = Self { given: given.clone(), known, used: BTreeSet::new() };
         for (line, arguments) in &file.globals {
@@ -72,8 +74,11 @@ impl Globals {
 
     /// Arguments that were given and are nowhere declared.
     pub(crate) fn unused(&self) -> impl Iterator<Item = &str> {
-        let unused =
-            |name: &&String| !self.used.contains(*name) && !PREDEFINED.contains(&name.as_str());
+        let unused = |name: &&String| {
+            let name = name.as_str();
+            let is_known = name == "SOURCE_DATE_EPOCH" || PREDEFINED.contains(&name);
+            !is_known && !self.used.contains(name)
+        };
         self.given.keys().filter(unused).map(String::as_str)
     }
 
@@ -133,7 +138,7 @@ mod tests {
     fn what_is_declared_before_the_first_stage_is_for_from_alone() {
         let (file, mut globals) = globals("ARG V=1\nARG T=x:$V\nFROM $T", &[("V", "2")]);
         assert_eq!(globals.expand("$T-$TARGETARCH", 3, file.escape).unwrap(), "x:2-arm");
-        let config = ImageConfig::scratch(Platform::host());
+        let config = ImageConfig::scratch(&Platform::host());
         let mut scope = Scope::default();
         assert_eq!(scope.lookup(&globals, &config, "V"), None);
         scope.declare(&mut globals, "V", None);
@@ -146,7 +151,7 @@ mod tests {
     fn the_environment_hides_an_argument_and_a_proxy_needs_no_declaration() {
         let given = [("A", "given"), ("HTTP_PROXY", "p"), ("TYPO", "x")];
         let (_file, mut globals) = globals("FROM x", &given);
-        let mut config = ImageConfig::scratch(Platform::host());
+        let mut config = ImageConfig::scratch(&Platform::host());
         config.set_env("A", "env");
         let mut scope = Scope::default();
         scope.declare(&mut globals, "A", Some("default".into()));

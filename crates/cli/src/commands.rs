@@ -1,6 +1,7 @@
 //! The commands, one a file; a command's doc comment is its help.
 
 mod attached;
+mod build;
 mod commit;
 mod completion;
 mod create;
@@ -59,6 +60,7 @@ pub(crate) enum Command {
     Pod(pod::Pod),
     Port(port::Port),
     Network(network::Network),
+    Build(Box<build::Build>),
     Pull(pull::Pull),
     Push(push::Push),
     Load(load::Load),
@@ -105,6 +107,7 @@ impl Command {
             Self::Pod(command) => command.execute(context),
             Self::Port(command) => command.execute(context),
             Self::Network(command) => command.execute(context),
+            Self::Build(command) => command.execute(context),
             Self::Pull(command) => command.execute(context),
             Self::Push(command) => command.execute(context),
             Self::Load(command) => command.execute(context),

@@ -128,6 +128,14 @@ impl Failure {
         }
     }
 
+    /// What to do about it, where that is known.
+    pub(crate) fn own_hint(&self) -> Option<&str> {
+        match self {
+            Self::Told(told) => told.hint.as_deref(),
+            Self::Said(_) | Self::PipeClosed => None,
+        }
+    }
+
     /// The one or two lines, each with its end; nothing if there is nothing to be said.
     pub(crate) fn lines(&self) -> String {
         let Self::Told(told) = self else { return String::new() };
@@ -140,7 +148,7 @@ impl Failure {
 }
 
 /// What a name, a path or a file's content brings along must not forge a line or drive a terminal.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for character in text.trim_end().chars() {
         if character.is_control() {
@@ -215,6 +223,16 @@ impl From<sandbar_image::Error> for Cause {
             _ => None,
         };
         Self { text: chain(&error), hint, code: None }
+    }
+}
+
+impl From<sandbar_build::Error> for Cause {
+    fn from(error: sandbar_build::Error) -> Self {
+        let code = match error.kind() {
+            sandbar_build::Kind::Interrupted(signal) => u8::try_from(128 + signal).ok(),
+            _ => None,
+        };
+        Self { text: chain(&error), hint: None, code }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod amended;
 mod attach;
+mod building;
 mod cli;
 mod commands;
 mod context;

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use sandbar_engine::StreamName;
 use serde_json::Value;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, one_line};
 
 /// Prints a line.
 pub(crate) fn line(text: impl Display) -> Result<()> {
@@ -38,6 +38,12 @@ pub(crate) fn status(text: &str) {
 pub(crate) fn note(text: &str) {
     let failure = Failure::new(format!("note: {text}"));
     let _unheard = io::stderr().lock().write_all(failure.lines().as_bytes());
+}
+
+/// Says on standard error how far it is.
+pub(crate) fn progress(text: &str) {
+    let line = format!("{}\n", one_line(text));
+    let _unheard = io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Says on standard error what is to be typed. Who can't see it will type nothing.

@@ -4,11 +4,14 @@ use super::lines::{Document, Line};
 use super::words::{self, first};
 use crate::error::{Error, Result};
 
+/// Names, and what they are unless given.
+pub(crate) type Arguments = Vec<(String, Option<String>)>;
+
 /// What a step of a stage does.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Instruction {
-    /// `ARG`: names, and what they are unless given.
-    Arg(Vec<(String, Option<String>)>),
+    /// `ARG`.
+    Arg(Arguments),
     /// `ENV`.
     Env(Vec<(String, String)>),
     /// `LABEL`.
@@ -86,6 +89,20 @@ pub(crate) struct RunStep {
 
 type Flags = Vec<(String, Option<String>)>;
 
+impl Instruction {
+    /// The stages or images that files are taken from.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        match self {
+            Self::Transfer(transfer) => transfer.from.clone().into_iter().collect(),
+            Self::Run(run) => {
+                let froms = run.mounts.iter().flat_map(|mount| mount.split(','));
+                froms.filter_map(|field| field.strip_prefix("from=").map(str::to_owned)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// Understands a line that is no `FROM`.
 pub(crate) fn parse_line(line: &Line, escape: char) -> Result<Instruction> {
     let (name, rest) = first(&line.text);
@@ -154,7 +171,7 @@ impl<'a> Parsing<'a> {
         self.wrong(format_args!("the option --{flag} is not supported"))
     }
 
-    fn arguments(&self) -> Result<Vec<(String, Option<String>)>> {
+    fn arguments(&self) -> Result<Arguments> {
         let words = words::split(self.something()?, self.escape);
         let argument = |word: String| match word.split_once('=') {
             Some(("", _)) => Err(self.wrong("a name is needed before '='")),

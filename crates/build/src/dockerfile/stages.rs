@@ -1,15 +1,18 @@
 //! The whole file: arguments before the first stage, and the stages.
 
-use super::instruction::{Instruction, parse_line};
+use std::collections::BTreeSet;
+
+use super::instruction::{Arguments, Instruction, parse_line};
 use super::lines::{Line, lines};
 use super::words::{self, first};
 use crate::error::{Error, Kind, Result};
+use crate::scope::Globals;
 
 /// A Dockerfile, understood.
 #[derive(Debug)]
 pub(crate) struct Dockerfile {
     /// `ARG`s before the first `FROM`, which `FROM`s can use.
-    pub(crate) globals: Vec<(usize, Vec<(String, Option<String>)>)>,
+    pub(crate) globals: Vec<(usize, Arguments)>,
     pub(crate) stages: Vec<Stage>,
     pub(crate) escape: char,
 }
@@ -80,6 +83,22 @@ impl Dockerfile {
             .or_else(|| name.parse().ok().filter(|number| *number < before))
     }
 
+    /// The stages that `target` needs, in order, itself the last.
+    pub(crate) fn needed(&self, target: usize, globals: &Globals) -> Result<Vec<usize>> {
+        let mut needed = BTreeSet::from([target]);
+        let mut next = vec![target];
+        while let Some(index) = next.pop() {
+            let Some(stage) = self.stages.get(index) else { continue };
+            let mut names = vec![globals.expand(&stage.base, stage.line, self.escape)?];
+            for step in &stage.steps {
+                names.extend(step.instruction.sources());
+            }
+            let found = names.iter().filter_map(|name| self.stage(name, index));
+            next.extend(found.filter(|stage| needed.insert(*stage)));
+        }
+        Ok(needed.into_iter().collect())
+    }
+
     /// The stage that is asked for; the last one if none is.
     pub(crate) fn target(&self, name: Option<&str>) -> Result<usize> {
         let Some(name) = name else { return Ok(self.stages.len() - 1) };
@@ -90,6 +109,13 @@ impl Dockerfile {
             Error::new(Kind::NotFound, format!("there is no stage '{name}' ({known})"))
         })
     }
+}
+
+/// What an image's `ONBUILD` says, done for the line that builds on it.
+pub(crate) fn parse_trigger(line: usize, text: &str, escape: char) -> Result<Step> {
+    let written = Line { number: line, text: text.to_owned(), documents: Vec::new() };
+    let instruction = parse_line(&written, escape)?;
+    Ok(Step { line, text: written.text, instruction })
 }
 
 fn stage(line: &Line) -> Result<Stage> {

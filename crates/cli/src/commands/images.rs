@@ -17,7 +17,7 @@ use crate::{human, output};
 /// List images
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Images {
-    /// Leave none out; none is without it, either
+    /// Those too that builds keep to go on from
     #[arg(short, long)]
     all: bool,
     /// Their ids alone
@@ -47,7 +47,11 @@ struct Listed {
 impl Images {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let store = context.images()?;
-        let images = self.filtered(&store, store.list().doing("list the images")?)?;
+        let mut images = self.filtered(&store, store.list().doing("list the images")?)?;
+        if !self.all {
+            let steps = sandbar_build::images_of_steps(context.roots());
+            images.retain(|image| !image.references.is_empty() || !steps.contains(&image.id));
+        }
         let mut manifests = match self.digests || self.format == Format::Json {
             true => store.manifests().doing("list the images")?,
             false => BTreeMap::new(),

@@ -1,15 +1,19 @@
-//! Which images are needed by containers.
+//! Which images are needed by containers and builds.
 
 use std::collections::BTreeMap;
 
-use sandbar_engine::Engine;
+use sandbar_engine::{Engine, Roots};
 use sandbar_image::ImageId;
 
 use crate::failure::{Doing, Result};
 
-/// The images that containers were made from, and the containers' names.
+/// The images that are needed.
 #[derive(Debug)]
-pub(crate) struct InUse(BTreeMap<String, Vec<String>>);
+pub(crate) struct InUse {
+    /// Those that containers were made from, and the containers' names.
+    containers: BTreeMap<String, Vec<String>>,
+    roots: Roots,
+}
 
 impl InUse {
     /// Looks at all containers, those that don't run included.
@@ -21,15 +25,19 @@ impl InUse {
         });
         let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
         used.for_each(|(id, name)| names.entry(id).or_default().push(name));
-        Ok(Self(names))
+        Ok(Self { containers: names, roots: engine.roots().clone() })
     }
 
-    /// The containers that were made from an image.
-    pub(crate) fn by(&self, id: &ImageId) -> &[String] {
-        self.0.get(&id.digest().hex()).map_or(&[], Vec::as_slice)
+    /// What needs an image, in words: the names of containers that were made from it, and builds.
+    pub(crate) fn by(&self, id: &ImageId) -> Vec<String> {
+        let mut users = self.containers.get(&id.digest().hex()).cloned().unwrap_or_default();
+        if sandbar_build::needs_image(&self.roots, id) {
+            users.push("a build that goes on".to_owned());
+        }
+        users
     }
 
-    /// Whether there is one.
+    /// Whether anything does.
     pub(crate) fn has(&self, id: &ImageId) -> bool {
         !self.by(id).is_empty()
     }

@@ -32,7 +32,7 @@ impl Rmi {
             let users = RefCell::new(Vec::new());
             let in_use = |id: &ImageId| {
                 let containers = InUse::of(&engine);
-                let by = containers.as_ref().map(|containers| containers.by(id).to_vec());
+                let by = containers.as_ref().map(|containers| containers.by(id));
                 users.replace(by.unwrap_or_default());
                 containers.is_err() || !users.borrow().is_empty()
             };

@@ -1,0 +1,384 @@
+//! `COPY`, `ADD` and `WORKDIR`: files that are written into a stage.
+
+use std::io::Read;
+
+use rustix::fs::{FileType, Timespec};
+use sandbar_image::Changes;
+
+use crate::archive::{self, Owners};
+use crate::attributes;
+use crate::builder::{Builder, Place};
+use crate::cache::Key;
+use crate::canvas::{Attributes, Canvas, Content};
+use crate::dockerfile::{Document, Origin as Written, Step, Transfer, expand_document};
+use crate::error::{Error, Kind, Result};
+use crate::ignore::Ignore;
+use crate::layers::{Layers, upper};
+use crate::owner;
+use crate::selection::{Node, Origin, Selection};
+use crate::stage::Built;
+use crate::tree::{joined, split};
+
+/// What a transfer is, all variables replaced.
+struct Plan {
+    /// Where to, from the image's root, without a slash at its beginning.
+    to: Vec<u8>,
+    /// Whether that is said to be a directory.
+    into: bool,
+    chown: Option<String>,
+    mode: Option<u32>,
+    exclude: Ignore,
+}
+
+/// Something that is copied.
+enum Source<'a> {
+    Files(Selection<'a>),
+    Text { name: String, text: String },
+}
+
+impl Builder<'_> {
+    /// `COPY` and `ADD`.
+    pub(crate) fn transfer(
+        &mut self,
+        built: &mut Built,
+        step: &Step,
+        transfer: &Transfer,
+        place: Place<'_>,
+    ) -> Result<()> {
+        let plan = self.plan(built, transfer)?;
+        let from = match &transfer.from {
+            Some(from) => {
+                let from = self.expand(built, from)?;
+                let tree = self.source(&from, built)?.tree(&self.store, &self.work)?;
+                Some((tree, format!("'{from}'")))
+            }
+            None => None,
+        };
+        let origin = match &from {
+            Some((tree, what)) => Origin { tree, ignore: None, what, is_roots: false },
+            None => self.context.origin(),
+        };
+        let sources = self.sources(built, transfer, origin, &plan)?;
+        let mut key = self.key(if transfer.unpacks { "ADD" } else { "COPY" }, &built.layers);
+        plan.add_to(&mut key, transfer);
+        for source in &sources {
+            source.add_to(&mut key)?;
+        }
+        let key = key.finish();
+        let done = self.done_before(&key);
+        self.tell_step(place, &step.text, done.is_some())?;
+        let before = built.layers.digests.len();
+        let created = match done {
+            Some(record) => {
+                built.layers = self.layers(record.image.as_ref())?;
+                record.created
+            }
+            None => {
+                let layers = self.write(built, transfer, &plan, sources)?;
+                built.layers = layers;
+                self.keep(&key, &built.layers)?
+            }
+        };
+        built.note(&step.text, created, built.layers.digests.len() > before);
+        Ok(())
+    }
+
+    /// The layers of an image that an earlier build made.
+    pub(crate) fn layers(&self, image: Option<&sandbar_image::ImageId>) -> Result<Layers> {
+        match image {
+            Some(image) => Layers::of(image, &self.store, &self.work),
+            None => Ok(Layers::default()),
+        }
+    }
+
+    fn plan(&self, built: &Built, transfer: &Transfer) -> Result<Plan> {
+        let word = |word: &String| self.expand(built, word);
+        let destination = word(&transfer.destination)?;
+        let into = destination.is_empty()
+            || destination.ends_with('/')
+            || destination == "."
+            || destination.ends_with("/.");
+        let chmod = transfer.chmod.as_ref().map(word).transpose()?;
+        let mode = |text: String| {
+            let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
+            mode.ok_or_else(|| {
+                let message = format!("--chmod={text}: an octal mode is needed, as in 755");
+                Error::new(Kind::Unsupported, message)
+            })
+        };
+        let exclude: Vec<String> = transfer.exclude.iter().map(word).collect::<Result<_>>()?;
+        Ok(Plan {
+            to: built.config.absolute(&destination).as_bytes()[1..].to_vec(),
+            into,
+            chown: transfer.chown.as_ref().map(word).transpose()?,
+            mode: chmod.map(mode).transpose()?,
+            exclude: Ignore::of(exclude.iter().map(String::as_str)),
+        })
+    }
+
+    fn sources<'t>(
+        &self,
+        built: &Built,
+        transfer: &Transfer,
+        origin: Origin<'t>,
+        plan: &Plan,
+    ) -> Result<Vec<Source<'t>>> {
+        let mut sources = Vec::new();
+        for written in &transfer.sources {
+            match written {
+                Written::Document(document) => {
+                    let text = self.document(built, document)?;
+                    sources.push(Source::Text { name: document.name.clone(), text });
+                }
+                Written::Path(path) => {
+                    let path = self.expand(built, path)?;
+                    if let Some(message) = elsewhere(&path, transfer.unpacks) {
+                        return Err(Error::new(Kind::Unsupported, message));
+                    }
+                    for path in origin.find(&path)? {
+                        sources.push(Source::Files(origin.select(path, &plan.exclude)?));
+                    }
+                }
+            }
+        }
+        Ok(sources)
+    }
+
+    fn document(&self, built: &Built, document: &Document) -> Result<String> {
+        if !document.expands {
+            return Ok(document.content.clone());
+        }
+        let lookup = |name: &str| built.scope.lookup(&self.globals, &built.config, name);
+        expand_document(&document.content, &lookup)
+            .map_err(|why| Error::new(Kind::Invalid, format!("<<{}: {why}", document.name)))
+    }
+
+    fn write(
+        &self,
+        built: &Built,
+        transfer: &Transfer,
+        plan: &Plan,
+        sources: Vec<Source<'_>>,
+    ) -> Result<Layers> {
+        let mut canvas = match transfer.link {
+            true => Canvas::plain(&upper(&self.work)?)?,
+            false => built.layers.canvas(&self.store, &self.work)?,
+        };
+        let owner = match &plan.chown {
+            Some(text) if transfer.link => {
+                Some(owner::resolve(text, &built.layers.tree(&self.store, &self.work)?)?)
+            }
+            Some(text) => Some(owner::resolve(text, &canvas.tree()?)?),
+            None => None,
+        };
+        let several = sources.len() > 1;
+        let copying = Copying { plan, owner, several, now: self.request.epoch };
+        for source in sources {
+            match source {
+                Source::Files(files) if transfer.unpacks && !files.is_directory() => {
+                    copying.add(&mut canvas, &files)?;
+                }
+                Source::Files(files) => copying.copy(&mut canvas, &files)?,
+                Source::Text { name, text } => copying.text(&mut canvas, &name, &text)?,
+            }
+        }
+        let upper = canvas.finish()?;
+        let changes = Changes::of(&upper)?.no_newer_than(self.request.epoch);
+        built.layers.with(&changes, &self.store, &self.work)
+    }
+
+    /// `WORKDIR`: made if it is missing, for the user that is set.
+    pub(crate) fn workdir(
+        &mut self,
+        built: &mut Built,
+        path: &str,
+        text: &str,
+        place: Place<'_>,
+    ) -> Result<()> {
+        let path = self.expand(built, path)?;
+        let path = built.config.absolute(&path);
+        built.config.settings.working_dir.clone_from(&path);
+        let mut key = self.key("WORKDIR", &built.layers);
+        key.add("path", &path);
+        key.add("user", &built.config.settings.user);
+        let key = key.finish();
+        let done = self.done_before(&key);
+        self.tell_step(place, text, done.is_some())?;
+        let before = built.layers.digests.len();
+        let created = match done {
+            Some(record) => {
+                built.layers = self.layers(record.image.as_ref())?;
+                record.created
+            }
+            None => {
+                let path = &path.as_bytes()[1..];
+                let mut canvas = built.layers.canvas(&self.store, &self.work)?;
+                if !canvas.has_directory(path) {
+                    let user = &built.config.settings.user;
+                    let owner = match user.as_str() {
+                        "" => (0, 0),
+                        user => owner::resolve(user, &canvas.tree()?)?,
+                    };
+                    canvas.directory(path, owner)?;
+                    let upper = canvas.finish()?;
+                    let changes = Changes::of(&upper)?.no_newer_than(self.request.epoch);
+                    built.layers = built.layers.with(&changes, &self.store, &self.work)?;
+                }
+                self.keep(&key, &built.layers)?
+            }
+        };
+        built.note(text, created, built.layers.digests.len() > before);
+        Ok(())
+    }
+}
+
+/// What is asked for from elsewhere, which is not supported.
+fn elsewhere(path: &str, unpacks: bool) -> Option<String> {
+    let is_url = path.starts_with("http://") || path.starts_with("https://");
+    let is_git =
+        path.starts_with("git@") || path.starts_with("git://") || path.starts_with("ssh://");
+    match (unpacks, is_url || is_git) {
+        (true, true) => Some(format!(
+            "ADD {path}: only files of the context are added; fetch it with RUN, or before the build"
+        )),
+        (false, true) => Some(format!("COPY {path}: only files of the context are copied")),
+        _ => None,
+    }
+}
+
+impl Plan {
+    fn add_to(&self, key: &mut Key, transfer: &Transfer) {
+        key.add("to", &self.to);
+        key.add("into", [u8::from(self.into), u8::from(transfer.link)]);
+        key.add("chown", self.chown.as_deref().unwrap_or_default());
+        key.add("chmod", self.mode.map_or(String::new(), |mode| format!("{mode:o}")));
+    }
+}
+
+impl Source<'_> {
+    fn add_to(&self, key: &mut Key) -> Result<()> {
+        match self {
+            Self::Files(files) => {
+                // What a file is called counts, as it may be called so in the image; a directory is not.
+                let name = if files.is_directory() { b"" } else { split(&files.base).1 };
+                key.add("name", name);
+                key.add_digest("files", |hash| files.digest(hash))
+            }
+            Self::Text { name, text } => {
+                key.add("name", name);
+                key.add("text", text);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Copies a file, then called `file`, or all that is in a directory, to where nothing is.
+pub(crate) fn copy_all(canvas: &mut Canvas, files: &Selection<'_>) -> Result<()> {
+    let to = if files.is_directory() { b"".to_vec() } else { b"file".to_vec() };
+    let plan = Plan { to, into: false, chown: None, mode: None, exclude: Ignore::default() };
+    Copying { plan: &plan, owner: None, several: false, now: None }.copy(canvas, files)
+}
+
+/// How things are copied.
+struct Copying<'a> {
+    plan: &'a Plan,
+    owner: Option<(u32, u32)>,
+    several: bool,
+    now: Option<jiff::Timestamp>,
+}
+
+impl Copying<'_> {
+    /// Copies a file, or all that is in a directory.
+    fn copy(&self, canvas: &mut Canvas, files: &Selection<'_>) -> Result<()> {
+        if !files.is_directory() {
+            let to = self.file_place(canvas, split(&files.base).1)?;
+            return files.nodes.iter().try_for_each(|node| self.node(canvas, files, node, &to));
+        }
+        let to = &self.plan.to;
+        canvas.directory(to, self.owner.unwrap_or((0, 0)))?;
+        for node in files.nodes.iter().skip(1) {
+            self.node(canvas, files, node, &joined(to, &node.path))?;
+        }
+        Ok(())
+    }
+
+    /// Unpacks an archive; copies what is none.
+    fn add(&self, canvas: &mut Canvas, files: &Selection<'_>) -> Result<()> {
+        let Some(node) = files.nodes.first().filter(|node| node.kind() == FileType::RegularFile)
+        else {
+            return self.copy(canvas, files);
+        };
+        let name = String::from_utf8_lossy(&files.base).into_owned();
+        let file = files.open(node)?;
+        let (input, is_archive) = archive::look(&file).map_err(|error| error.within(&name))?;
+        if !is_archive {
+            drop(input);
+            return self.copy(canvas, files);
+        }
+        canvas.directory(&self.plan.to, self.owner.unwrap_or((0, 0)))?;
+        let owners = self.owner.map_or(Owners::Archives, Owners::Are);
+        archive::unpack(input, canvas, &self.plan.to, owners, &name)
+    }
+
+    fn text(&self, canvas: &mut Canvas, name: &str, text: &str) -> Result<()> {
+        let to = self.file_place(canvas, name.as_bytes())?;
+        let now = self.now.unwrap_or_else(jiff::Timestamp::now);
+        let attributes = Attributes {
+            mode: self.plan.mode.unwrap_or(0o644),
+            owner: self.owner.unwrap_or((0, 0)),
+            mtime: Timespec { tv_sec: now.as_second(), tv_nsec: 0 },
+            extended: Vec::new(),
+        };
+        canvas.put(&to, Content::File(&mut text.as_bytes()), &attributes)
+    }
+
+    /// Where a file goes: into a directory, or to just the path that was said.
+    fn file_place(&self, canvas: &mut Canvas, name: &[u8]) -> Result<Vec<u8>> {
+        let to = &self.plan.to;
+        let owner = self.owner.unwrap_or((0, 0));
+        if self.plan.into || to.is_empty() || canvas.has_directory(to) {
+            canvas.directory(to, owner)?;
+            return Ok(joined(to, name));
+        }
+        if self.several {
+            let to = String::from_utf8_lossy(to);
+            let message = format!("several files fit, so '/{to}' must end with '/'");
+            return Err(Error::new(Kind::Invalid, message));
+        }
+        canvas.directory(split(to).0, owner)?;
+        Ok(to.clone())
+    }
+
+    fn node(
+        &self,
+        canvas: &mut Canvas,
+        files: &Selection<'_>,
+        node: &Node,
+        to: &[u8],
+    ) -> Result<()> {
+        let stat = &node.stat;
+        let mut attributes = Attributes {
+            mode: self.plan.mode.unwrap_or(stat.st_mode & 0o7777),
+            owner: self.owner.unwrap_or_else(|| files.owner(node)),
+            mtime: Timespec { tv_sec: stat.st_mtime, tv_nsec: 0 },
+            extended: Vec::new(),
+        };
+        match node.kind() {
+            FileType::Directory => canvas.put(to, Content::Directory, &attributes),
+            FileType::RegularFile => {
+                let mut file = files.open(node)?;
+                attributes.extended = attributes::of(&file)?;
+                let content: &mut dyn Read = &mut file;
+                canvas.put(to, Content::File(content), &attributes)
+            }
+            FileType::Symlink => {
+                let target = files.origin.tree.target(&files.at(node))?;
+                canvas.put(to, Content::Symlink(&target), &attributes)
+            }
+            // Nobody's once its program has ended.
+            FileType::Socket => Ok(()),
+            kind => canvas.put(to, Content::Special(kind, stat.st_rdev), &attributes),
+        }
+    }
+}
