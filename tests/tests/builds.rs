@@ -1,14 +1,26 @@
 //! Images built from Dockerfiles.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
-use sandbar_tests::{Node, tests};
+use rustix::process::Signal;
+use sandbar_tests::{Node, Rootfs, Running, SOON, tests, until};
 
 tests! {
     files_commands_and_settings_become_an_image,
     a_step_is_not_done_twice,
     what_fails_is_told_with_its_line,
+    commands_see_what_is_mounted_and_leave_nothing_of_it,
+    a_secret_is_in_no_layer_and_no_record,
+    the_context_may_come_by_standard_input,
+    the_same_time_gives_the_same_image_anywhere,
+    nothing_leads_out_of_a_context_or_an_image,
+    an_image_for_another_machine,
+    who_is_told_to_stop_stops,
+    what_a_killed_build_left_the_next_one_clears,
+    an_image_that_a_build_needs_stays,
+    documents_are_scripts_and_files,
 }
 
 /// A directory with these files, to build in.
@@ -69,6 +81,18 @@ CMD [\"cat\", \"/out\"]
     assert_eq!(fs::read_dir("/var/lib/sandbar/build/tmp").expect("builds").count(), 0);
 }
 
+/// Builds `dockerfile` and names it `x`.
+fn build(node: &Node, dockerfile: &str, files: &[(&str, &str)], options: &[&str]) -> String {
+    let files = [&[("Dockerfile", dockerfile)], files].concat();
+    let context = context(node, &files).display().to_string();
+    node.sandbar([&["build", "-q", "-t", "x"], options, &[&context]].concat()).ok()
+}
+
+/// What a shell says in `x`.
+fn shell(node: &Node, script: &str) -> String {
+    node.sandbar(["run", "--rm", "--net", "none", "-e", "PATH=/bin", "x", "sh", "-c", script]).ok()
+}
+
 fn a_step_is_not_done_twice(node: &Node) {
     node.has_busybox();
     let dockerfile =
@@ -110,4 +134,267 @@ fn what_fails_is_told_with_its_line(node: &Node) {
     node.says("build /no/such").refused(1, &["/no/such"]);
     assert!(!node.says("images").ok().contains("none"));
     assert!(node.says("ps -a").ok().lines().count() == 1);
+}
+
+fn commands_see_what_is_mounted_and_leave_nothing_of_it(node: &Node) {
+    node.has_busybox();
+    let dockerfile = "\
+FROM busybox AS other
+ENV PATH=/bin
+RUN mkdir /o && echo o > /o/file
+FROM busybox
+ENV PATH=/bin
+RUN --mount=target=/src,rw cat /src/a > /bound; cat /src/ignored; echo changed > /src/a
+RUN --mount=type=bind,target=/src/deep/er cat /src/deep/er/a >> /bound
+RUN --mount=source=a,target=/file cat /file >> /bound; echo x > /file || echo refused >> /bound
+RUN --mount=type=bind,from=other,source=/o,target=/mnt/o cat /mnt/o/file >> /bound
+RUN --mount=type=cache,target=/kept,id=some echo a >> /kept/lines; wc -l < /kept/lines > /cached
+RUN --mount=type=cache,target=/kept,id=some,sharing=locked,ro touch /kept/x || echo refused >> /cached
+RUN --mount=type=tmpfs,target=/memory,size=1m df /memory | grep -c tmpfs > /tmpfs
+RUN mkdir -m 700 /empty; chmod 711 /etc
+";
+    let files = [("a", "a\n"), ("ignored", "never"), (".dockerignore", "ignored")];
+    build(node, dockerfile, &files, &[]);
+    let said = shell(node, "cat /bound /cached /tmpfs; stat -c %a /empty /etc");
+    assert_eq!(said, "a\na\na\nrefused\no\n1\nrefused\n1\n700\n711\n");
+    let there = shell(node, "ls / /etc");
+    for stub in ["src", "file", "mnt", "kept", "memory"] {
+        assert!(!there.lines().any(|line| line == stub), "{stub} in {there}");
+    }
+    build(node, dockerfile, &files, &["--no-cache"]);
+    assert_eq!(shell(node, "cat /cached"), "2\nrefused\n");
+    let image = node.inspect("x");
+    let layers = image["RootFS"]["Layers"].as_array().expect("layers");
+    let top = layers.last().and_then(|it| it.as_str()).expect("a layer").replace("sha256:", "");
+    let top = fs::read_dir(format!("/var/lib/sandbar/images/layers/{top}/diff"));
+    let names = top.expect("a layer").map(|it| it.expect("an entry").file_name());
+    assert_eq!(names.count(), 2, "what the last step changed, and no more");
+}
+
+/// The files below a directory that have `bytes` in them; programs are too large to have been made here.
+fn holders(directory: &Path, bytes: &[u8]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let stat = fs::symlink_metadata(&path).expect("its attributes");
+        if stat.is_dir() {
+            found.extend(holders(&path, bytes));
+        } else if stat.is_file() && stat.len() < 1 << 20 {
+            let content = fs::read(&path).expect("a file");
+            found.extend(content.windows(bytes.len()).any(|part| part == bytes).then_some(path));
+        }
+    }
+    found
+}
+
+fn a_secret_is_in_no_layer_and_no_record(node: &Node) {
+    node.has_busybox();
+    let dockerfile = "\
+FROM busybox
+ENV PATH=/bin
+RUN --mount=type=secret,id=key,required=true md5sum < /run/secrets/key > /sum
+RUN --mount=type=secret,id=key,target=/k,mode=0444,uid=1000 stat -c '%a %u' /k > /mode
+RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
+";
+    let key = node.file("key", "that nobody may know");
+    let from_file = format!("--secret=id=key,src={}", key.display());
+    build(node, dockerfile, &[], &[&from_file]);
+    assert_eq!(shell(node, "cat /mode; ls -d /run /k 2>/dev/null; true"), "444 1000\n");
+    fs::remove_file(&key).expect("the secret");
+    for root in ["/var/lib/sandbar", "/run/sandbar"] {
+        assert_eq!(holders(Path::new(root), b"that nobody may know"), Vec::<PathBuf>::new());
+    }
+    let context = context(node, &[("Dockerfile", dockerfile)]).display().to_string();
+    node.sandbar(["build", "-q", "--no-cache", &context]).refused(1, &["Dockerfile:3", "'key'"]);
+    let build = node.sandbar(["build", "-q", "--no-cache", "--secret", "id=key,env=KEY", &context]);
+    build.env("KEY", "other").ok();
+    assert_eq!(fs::read_dir("/run/sandbar/build").map_or(0, Iterator::count), 0);
+}
+
+fn the_context_may_come_by_standard_input(node: &Node) {
+    node.has_busybox();
+    node.says("build -q -t x -").input("FROM busybox\nENV PATH=/bin\nRUN echo 1 > /1\n").ok();
+    assert_eq!(shell(node, "cat /1"), "1\n");
+    let dockerfile = b"FROM busybox\nCOPY dir /\n";
+    let files = || {
+        let files = Rootfs::new().file("dir/in", 0o640, b"2\n");
+        files.file("Dockerfile", 0o644, dockerfile)
+    };
+    node.says("build -q -t x -").input(files().into_archive()).ok();
+    assert_eq!(shell(node, "cat /in; stat -c %a /in"), "2\n640\n");
+    let other = files().file("other", 0o644, b"FROM busybox\nCOPY dir/in /3\n");
+    node.says("build -q -t x -f other -").input(other.into_archive()).ok();
+    assert_eq!(shell(node, "cat /3"), "2\n");
+    let context = context(node, &[("a", "4\n")]).display().to_string();
+    let said = node.says("build -q -t x -f -").with([&context]);
+    said.input("FROM busybox\nCOPY a /4\n").ok();
+    assert_eq!(shell(node, "cat /4"), "4\n");
+    node.says("build -f - -").input("FROM busybox").refused(1, &["standard input"]);
+    node.says("build -").input("\x01\x02").refused(1, &["Dockerfile:1"]);
+}
+
+fn the_same_time_gives_the_same_image_anywhere(node: &Node) {
+    let dockerfile = "\
+FROM localhost/base
+ENV PATH=/bin
+WORKDIR /srv
+COPY . .
+RUN date > /dev/null; echo a > a; mkdir -p /x/y; ln a /x/y/link
+ARG SOURCE_DATE_EPOCH
+RUN echo $SOURCE_DATE_EPOCH > /epoch
+CMD [\"ls\"]
+";
+    fs::create_dir_all("/run/base").expect("a directory");
+    fs::write("/run/base/base.tar", Rootfs::busybox().into_archive()).expect("an archive");
+    fs::write("/run/base/Dockerfile", "FROM scratch\nADD base.tar /\n").expect("a Dockerfile");
+    let build = |root: &str| {
+        let files = [("Dockerfile", dockerfile), ("b", "b"), ("deep/er/c", "c")];
+        let context = context(node, &files).display().to_string();
+        let (run_root, root) = (format!("/run/{root}"), format!("/var/lib/{root}"));
+        let sandbar = |words: &[&str]| {
+            let own = ["--root", &root, "--run-root", &run_root];
+            let command = node.sandbar([&own, words].concat());
+            command.env("SOURCE_DATE_EPOCH", "1700000000").ok()
+        };
+        sandbar(&["build", "-q", "-t", "localhost/base", "/run/base"]);
+        let id = sandbar(&["build", "-q", "--no-cache", &context]);
+        let seen = sandbar(&["run", "--rm", "--net", "none", id.trim(), "cat", "/epoch"]);
+        assert_eq!(seen, "1700000000\n");
+        id
+    };
+    let first = build("one");
+    assert_eq!(build("two"), first);
+    assert_eq!(build("one"), first);
+}
+
+fn nothing_leads_out_of_a_context_or_an_image(node: &Node) {
+    node.has_busybox();
+    node.file("hidden", "of the host\n");
+    let hidden = node.path("hidden").display().to_string();
+    let refuse = |dockerfile: &str, words: &[&str]| {
+        let context = context(node, &[("Dockerfile", dockerfile), ("a", "a\n")]);
+        symlink(&hidden, context.join("out")).expect("a link");
+        symlink("../..", context.join("up")).expect("a link");
+        node.sandbar(["build", "-q", "-t", "x"]).with([context]).refused(1, words);
+    };
+    refuse("FROM busybox\nCOPY out /", &["Dockerfile:2", "'out'"]);
+    refuse("FROM busybox\nCOPY up/run/test/hidden /", &["Dockerfile:2", "up/run/test/hidden"]);
+    refuse("FROM busybox\nCOPY ../hidden /", &["'../hidden'"]);
+    let mount = "FROM busybox\nRUN --mount=target=/x,source=up/run/test cat /x/hidden";
+    refuse(mount, &["Dockerfile:2", "up/run/test"]);
+    refuse("FROM busybox\nENV PATH=/bin\nRUN ln -s no /l\nCOPY a /l/b/", &["Dockerfile:4", "/l/b"]);
+
+    let dockerfile = "\
+FROM busybox AS hostile
+ENV PATH=/bin
+RUN ln -s /run/test /linked; ln -s ../.. /up; mkdir -p /run/test
+FROM hostile
+COPY a /linked/b
+COPY a /up/c
+WORKDIR /linked/made
+COPY --from=hostile /up/etc/passwd /copied
+";
+    build(node, dockerfile, &[("a", "a\n")], &[]);
+    let said = shell(node, "cat /run/test/b /c; ls /run/test; head -c 4 /copied");
+    assert_eq!(said, "a\na\nb\nmade\nroot");
+    assert!(!node.path("b").exists() && !node.path("made").exists());
+}
+
+fn an_image_for_another_machine(node: &Node) {
+    let dockerfile = "\
+FROM scratch
+ARG TARGETARCH
+ARG TARGETVARIANT
+LABEL of=$TARGETARCH/$TARGETVARIANT
+COPY --chmod=755 a /
+";
+    let program = "\x7fELF of nothing";
+    build(node, dockerfile, &[("a", program)], &["--platform=linux/arm/v7"]);
+    let image = node.inspect("x");
+    assert_eq!((&image["Architecture"], &image["Os"]), (&"arm".into(), &"linux".into()));
+    assert_eq!(image["Config"]["Labels"]["of"], "arm/v7");
+    let context = context(node, &[("Dockerfile", "FROM x\nRUN [\"/a\"]")]).display().to_string();
+    let build = node.sandbar(["build", "-q", &context]);
+    build.refused(1, &["Dockerfile:2", "linux/arm/v7", "binfmt_misc"]);
+}
+
+/// A build of which a `RUN` has begun.
+fn begun(node: &Node) -> Running {
+    let dockerfile = "FROM busybox\nENV PATH=/bin\nRUN echo begun; exec sleep 1000";
+    let context = context(node, &[("Dockerfile", dockerfile)]);
+    let running = node.says("build").with([context]).begin();
+    until("the command", SOON, || node.says("ps").ok().contains("Up ").then_some(()));
+    running
+}
+
+fn who_is_told_to_stop_stops(node: &Node) {
+    node.has_busybox();
+    let running = begun(node);
+    running.signal(Signal::TERM);
+    let output = running.wait();
+    assert_eq!(output.exit_code(), 143, "{output}");
+    assert!(output.stderr().contains("Dockerfile:3"), "{output}");
+    assert_eq!(node.says("ps -a").ok().lines().count(), 1);
+    assert_eq!(fs::read_dir("/var/lib/sandbar/build/tmp").expect("builds").count(), 0);
+}
+
+fn what_a_killed_build_left_the_next_one_clears(node: &Node) {
+    node.has_busybox();
+    begun(node).kill();
+    assert_eq!(fs::read_dir("/var/lib/sandbar/build/tmp").expect("builds").count(), 1);
+    assert!(node.says("ps").ok().contains("Up "));
+    build(node, "FROM busybox", &[], &[]);
+    assert_eq!(node.says("ps -a").ok().lines().count(), 1);
+    assert_eq!(fs::read_dir("/var/lib/sandbar/build/tmp").expect("builds").count(), 0);
+}
+
+fn an_image_that_a_build_needs_stays(node: &Node) {
+    node.import("other", Rootfs::busybox(), &["CMD a"]);
+    node.has_busybox();
+    let dockerfile = "\
+FROM other AS first
+CMD x
+FROM busybox
+ENV PATH=/bin
+RUN exec sleep 1000
+COPY --from=first / /
+";
+    let context = context(node, &[("Dockerfile", dockerfile)]);
+    let running = node.says("build").with([context]).begin();
+    until("the command", SOON, || node.says("ps").ok().contains("Up ").then_some(()));
+    node.says("rmi -f other").refused(1, &["other", "in use"]);
+    running.signal(Signal::INT);
+    assert_eq!(running.wait().exit_code(), 130);
+    node.says("rmi -f other").ok();
+}
+
+fn documents_are_scripts_and_files(node: &Node) {
+    node.has_busybox();
+    let dockerfile = "\
+FROM busybox
+ENV PATH=/bin NAME=name
+RUN <<EOF
+set -e
+echo $NAME > /1
+EOF
+RUN <<EOF
+#!/bin/busybox cat
+the script itself
+EOF
+RUN cat <<ONE > /2 && cat <<-'TWO' > /3
+one $NAME
+ONE
+\ttwo $NAME
+\tTWO
+COPY <<EOF /4
+four $NAME \\$NAME
+EOF
+COPY --chmod=755 --chown=1:2 <<\"EOF\" /5
+five $NAME
+EOF
+";
+    build(node, dockerfile, &[], &[]);
+    let said = shell(node, "cat /1 /2 /3 /4 /5; stat -c '%a %u %g' /4 /5");
+    let expected = "name\none name\ntwo $NAME\nfour name $NAME\nfive $NAME\n644 0 0\n755 1 2\n";
+    assert_eq!(said, expected);
 }

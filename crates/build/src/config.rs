@@ -57,10 +57,11 @@ pub(crate) struct ImageConfig {
 }
 
 impl ImageConfig {
-    /// Nothing at all.
+    /// Nothing but where programs are looked for, which all builders say.
     pub(crate) fn scratch(platform: &Platform) -> Self {
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         Self {
-            settings: Settings::default(),
+            settings: Settings { env: vec![path.to_owned()], ..Settings::default() },
             os: platform.os().to_owned(),
             architecture: platform.architecture().to_owned(),
             variant: platform.variant().map(str::to_owned),
