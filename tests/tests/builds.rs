@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
-use sandbar_tests::{Node, Rootfs, Running, SOON, tests, until};
+use sandbar_tests::{Node, Rootfs, Running, SOON, get, tests, until};
 
 tests! {
     files_commands_and_settings_become_an_image,
@@ -21,6 +21,10 @@ tests! {
     what_a_killed_build_left_the_next_one_clears,
     an_image_that_a_build_needs_stays,
     documents_are_scripts_and_files,
+    pause_is_built_by_its_own_dockerfile,
+    the_blog_is_built_by_its_own_dockerfile [Blog],
+    names_of_one_file_stay_so,
+    what_is_unpacked_may_have_another_owner,
 }
 
 /// A directory with these files, to build in.
@@ -362,7 +366,7 @@ COPY --from=first / /
     let context = context(node, &[("Dockerfile", dockerfile)]);
     let running = node.says("build").with([context]).begin();
     until("the command", SOON, || node.says("ps").ok().contains("Up ").then_some(()));
-    node.says("rmi -f other").refused(1, &["other", "in use"]);
+    node.says("rmi other").refused(1, &["other", "in use", "a build"]);
     running.signal(Signal::INT);
     assert_eq!(running.wait().exit_code(), 130);
     node.says("rmi -f other").ok();
@@ -397,4 +401,62 @@ EOF
     let said = shell(node, "cat /1 /2 /3 /4 /5; stat -c '%a %u %g' /4 /5");
     let expected = "name\none name\ntwo $NAME\nfour name $NAME\nfive $NAME\n644 0 0\n755 1 2\n";
     assert_eq!(said, expected);
+}
+
+/// A file of the project.
+fn of_project(path: &str) -> String {
+    format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn pause_is_built_by_its_own_dockerfile(node: &Node) {
+    let built_in = node.inspect("localhost/pause");
+    let layer = built_in["RootFS"]["Layers"][0].as_str().expect("a layer").replace("sha256:", "");
+    let context = node.path("programs");
+    fs::create_dir(&context).expect("a directory");
+    let program = format!("/var/lib/sandbar/images/layers/{layer}/diff/pause");
+    fs::copy(program, context.join("pause-of-here")).expect("the program");
+    let build = node.says("build -t registry.example/pause:9 --build-arg ARCH=of-here -f");
+    build.with([of_project("crates/pause/Dockerfile").into(), context]).ok();
+    let image = node.inspect("registry.example/pause:9");
+    assert_eq!(image["Config"]["Entrypoint"], serde_json::json!(["/pause"]));
+    assert_eq!(image["Config"]["User"], "65535:65535");
+    assert_eq!(image["RootFS"]["Layers"].as_array().map(Vec::len), Some(1));
+    node.says("run --rm --net none registry.example/pause:9 -v").ok();
+    node.says("run -d --name p --net none registry.example/pause:9").ok();
+    node.says("stop p").ok();
+    assert_eq!(node.inspect("p")["State"]["ExitCode"], 0);
+    node.says("rm p").ok();
+}
+
+fn the_blog_is_built_by_its_own_dockerfile(node: &Node) {
+    let programs = node.program().parent().expect("a directory").display().to_string();
+    let build =
+        node.says("build -q -t blog -f").with([of_project("examples/blog/Dockerfile"), programs]);
+    build.ok();
+    node.says("run -d --name blog --net host blog").ok();
+    until("the blog", SOON, || get("127.0.0.1:2368", "/").filter(|it| it.status == 200));
+    node.says("rm -f blog").ok();
+}
+
+fn names_of_one_file_stay_so(node: &Node) {
+    node.has_busybox();
+    let dockerfile = "\
+FROM busybox AS first
+ENV PATH=/bin
+RUN mkdir /d && echo 1 > /d/a && ln /d/a /d/b && ln -s a /d/c
+FROM busybox
+COPY --from=first /d /d
+";
+    build(node, dockerfile, &[], &[]);
+    assert_eq!(shell(node, "stat -c %h /d/a /d/b; readlink /d/c"), "2\n2\na\n");
+}
+
+fn what_is_unpacked_may_have_another_owner(node: &Node) {
+    node.has_busybox();
+    let archive = Rootfs::new().file("in", 0o600, b"in\n").into_archive();
+    let archive = node.file("a.tar", archive);
+    let context = context(node, &[("Dockerfile", "FROM busybox\nADD --chown=alice a.tar /d")]);
+    fs::copy(archive, context.join("a.tar")).expect("the archive");
+    node.says("build -q -t x").with([context]).ok();
+    assert_eq!(shell(node, "stat -c '%U %a' /d /d/in"), "alice 755\nalice 600\n");
 }

@@ -15,7 +15,6 @@ use crate::error::{Error, Kind, Result};
 use crate::layers::Layers;
 use crate::request::{Event, Host, Request};
 use crate::scope::{Globals, Scope};
-use crate::signals::Signals;
 use crate::stage::Built;
 use crate::workspace::Workspace;
 
@@ -32,7 +31,6 @@ pub(crate) struct Builder<'a> {
     pub(crate) context: Context,
     pub(crate) file: Rc<Dockerfile>,
     pub(crate) globals: Globals,
-    pub(crate) signals: Signals,
     steps: Steps,
     built: BTreeMap<usize, Rc<Built>>,
 }
@@ -56,22 +54,10 @@ pub fn build(engine: &Engine, request: &Request, host: &dyn Host) -> Result<Imag
             arguments.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert(epoch);
         }
         let globals = Globals::of(&file, &arguments, &platform)?;
-        let signals = Signals::take()?;
         let file = Rc::new(file);
         let built = BTreeMap::new();
-        let mut builder = Builder {
-            engine,
-            request,
-            host,
-            store,
-            work,
-            context,
-            file,
-            globals,
-            signals,
-            steps,
-            built,
-        };
+        let mut builder =
+            Builder { engine, request, host, store, work, context, file, globals, steps, built };
         builder.run()
     };
     build().map_err(|error| error.in_file(&source.name))
@@ -150,7 +136,6 @@ impl Builder<'_> {
         }
         for (number, step) in stage.steps.iter().enumerate() {
             let place = Place { name: &name, number: number + 2, total: stage.steps.len() + 1 };
-            self.signals.check()?;
             self.step(&mut built, step, place).map_err(|error| error.at(step.line))?;
         }
         Ok(built)

@@ -30,6 +30,7 @@ mod canvas;
 mod config;
 mod configure;
 mod context;
+mod copying;
 mod dockerfile;
 mod error;
 mod ignore;

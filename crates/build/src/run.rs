@@ -14,6 +14,7 @@ use crate::dockerfile::{Command, RunStep, Step};
 use crate::error::{Error, Kind, Result};
 use crate::layers::Layers;
 use crate::request::Event;
+use crate::signals::Signals;
 use crate::stage::Built;
 use crate::workspace::LABEL;
 
@@ -112,9 +113,12 @@ impl Builder<'_> {
     fn layer(&self, built: &Built, options: &ContainerOptions) -> Result<Layers> {
         let targets = options.volumes.iter().map(|volume| volume.target.as_path());
         let stubs = Stubs::before(&built.layers.tree(&self.store, &self.work)?, targets)?;
+        let signals = Signals::take()?;
         let container = self.engine.create_container(options)?;
-        let layers =
-            self.watch(&container).map_err(|error| explained(error, built)).and_then(|()| {
+        let layers = self
+            .watch(&container, &signals)
+            .map_err(|error| explained(error, built))
+            .and_then(|()| {
                 let Rootfs::Overlay { upper, .. } = &container.config.rootfs else {
                     return Err(Error::new(Kind::System, "the container's root is no overlay"));
                 };
@@ -129,14 +133,14 @@ impl Builder<'_> {
     }
 
     /// Runs it to its end, which must be a good one.
-    fn watch(&self, container: &Container) -> Result<()> {
+    fn watch(&self, container: &Container, signals: &Signals) -> Result<()> {
         let mut log = container.log()?;
         let (started, ending) = self.engine.start_and_watch(container, None, &log)?;
         for told in &started.told {
             self.tell(Event::Note(told))?;
         }
         loop {
-            let ended = self.signals.wait(&[&ending, &log])?;
+            let ended = signals.wait(&[&ending, &log])?;
             while let Some(chunk) = log.next_chunk()? {
                 self.tell(Event::Output(chunk.stream, &chunk.text))?;
             }

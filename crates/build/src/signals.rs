@@ -8,7 +8,8 @@ use sandbar_sys::{During, SignalFd};
 
 use crate::error::{Error, Kind, Result};
 
-/// The signals that end a build, taken over: from here on it ends between two steps, or with a `RUN`.
+/// The signals that end a build, taken over while a `RUN` goes on, which is ended first. At all other times they end it
+/// as they end any program, and the next build clears what is left.
 #[derive(Debug)]
 pub(crate) struct Signals(SignalFd);
 
@@ -19,7 +20,7 @@ impl Signals {
     }
 
     /// Fails if one came.
-    pub(crate) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         match self.0.next() {
             None => Ok(()),
             Some(number) => {
@@ -40,5 +41,11 @@ impl Signals {
         rustix::io::retry_on_intr(|| poll(&mut fds, None)).during("poll", String::new)?;
         self.check()?;
         Ok(fds.iter().take(others.len()).map(|fd| !fd.revents().is_empty()).collect())
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        sandbar_sys::unblock_signals();
     }
 }

@@ -1,34 +1,19 @@
 //! `COPY`, `ADD` and `WORKDIR`: files that are written into a stage.
 
-use std::io::Read;
-
-use rustix::fs::{FileType, Timespec};
 use sandbar_image::Changes;
 
-use crate::archive::{self, Owners};
-use crate::attributes;
 use crate::builder::{Builder, Place};
 use crate::cache::Key;
-use crate::canvas::{Attributes, Canvas, Content};
+use crate::canvas::Canvas;
+use crate::copying::{Copying, Plan};
 use crate::dockerfile::{Document, Origin as Written, Step, Transfer, expand_document};
 use crate::error::{Error, Kind, Result};
 use crate::ignore::Ignore;
 use crate::layers::{Layers, upper};
 use crate::owner;
-use crate::selection::{Node, Origin, Selection};
+use crate::selection::{Origin, Selection};
 use crate::stage::Built;
-use crate::tree::{joined, split};
-
-/// What a transfer is, all variables replaced.
-struct Plan {
-    /// Where to, from the image's root, without a slash at its beginning.
-    to: Vec<u8>,
-    /// Whether that is said to be a directory.
-    into: bool,
-    chown: Option<String>,
-    mode: Option<u32>,
-    exclude: Ignore,
-}
+use crate::tree::split;
 
 /// Something that is copied.
 enum Source<'a> {
@@ -269,116 +254,6 @@ impl Source<'_> {
                 key.add("text", text);
                 Ok(())
             }
-        }
-    }
-}
-
-/// Copies a file, then called `file`, or all that is in a directory, to where nothing is.
-pub(crate) fn copy_all(canvas: &mut Canvas, files: &Selection<'_>) -> Result<()> {
-    let to = if files.is_directory() { b"".to_vec() } else { b"file".to_vec() };
-    let plan = Plan { to, into: false, chown: None, mode: None, exclude: Ignore::default() };
-    Copying { plan: &plan, owner: None, several: false, now: None }.copy(canvas, files)
-}
-
-/// How things are copied.
-struct Copying<'a> {
-    plan: &'a Plan,
-    owner: Option<(u32, u32)>,
-    several: bool,
-    now: Option<jiff::Timestamp>,
-}
-
-impl Copying<'_> {
-    /// Copies a file, or all that is in a directory.
-    fn copy(&self, canvas: &mut Canvas, files: &Selection<'_>) -> Result<()> {
-        if !files.is_directory() {
-            let to = self.file_place(canvas, split(&files.base).1)?;
-            return files.nodes.iter().try_for_each(|node| self.node(canvas, files, node, &to));
-        }
-        let to = &self.plan.to;
-        canvas.directory(to, self.owner.unwrap_or((0, 0)))?;
-        for node in files.nodes.iter().skip(1) {
-            self.node(canvas, files, node, &joined(to, &node.path))?;
-        }
-        Ok(())
-    }
-
-    /// Unpacks an archive; copies what is none.
-    fn add(&self, canvas: &mut Canvas, files: &Selection<'_>) -> Result<()> {
-        let Some(node) = files.nodes.first().filter(|node| node.kind() == FileType::RegularFile)
-        else {
-            return self.copy(canvas, files);
-        };
-        let name = String::from_utf8_lossy(&files.base).into_owned();
-        let file = files.open(node)?;
-        let (input, is_archive) = archive::look(&file).map_err(|error| error.within(&name))?;
-        if !is_archive {
-            drop(input);
-            return self.copy(canvas, files);
-        }
-        canvas.directory(&self.plan.to, self.owner.unwrap_or((0, 0)))?;
-        let owners = self.owner.map_or(Owners::Archives, Owners::Are);
-        archive::unpack(input, canvas, &self.plan.to, owners, &name)
-    }
-
-    fn text(&self, canvas: &mut Canvas, name: &str, text: &str) -> Result<()> {
-        let to = self.file_place(canvas, name.as_bytes())?;
-        let now = self.now.unwrap_or_else(jiff::Timestamp::now);
-        let attributes = Attributes {
-            mode: self.plan.mode.unwrap_or(0o644),
-            owner: self.owner.unwrap_or((0, 0)),
-            mtime: Timespec { tv_sec: now.as_second(), tv_nsec: 0 },
-            extended: Vec::new(),
-        };
-        canvas.put(&to, Content::File(&mut text.as_bytes()), &attributes)
-    }
-
-    /// Where a file goes: into a directory, or to just the path that was said.
-    fn file_place(&self, canvas: &mut Canvas, name: &[u8]) -> Result<Vec<u8>> {
-        let to = &self.plan.to;
-        let owner = self.owner.unwrap_or((0, 0));
-        if self.plan.into || to.is_empty() || canvas.has_directory(to) {
-            canvas.directory(to, owner)?;
-            return Ok(joined(to, name));
-        }
-        if self.several {
-            let to = String::from_utf8_lossy(to);
-            let message = format!("several files fit, so '/{to}' must end with '/'");
-            return Err(Error::new(Kind::Invalid, message));
-        }
-        canvas.directory(split(to).0, owner)?;
-        Ok(to.clone())
-    }
-
-    fn node(
-        &self,
-        canvas: &mut Canvas,
-        files: &Selection<'_>,
-        node: &Node,
-        to: &[u8],
-    ) -> Result<()> {
-        let stat = &node.stat;
-        let mut attributes = Attributes {
-            mode: self.plan.mode.unwrap_or(stat.st_mode & 0o7777),
-            owner: self.owner.unwrap_or_else(|| files.owner(node)),
-            mtime: Timespec { tv_sec: stat.st_mtime, tv_nsec: 0 },
-            extended: Vec::new(),
-        };
-        match node.kind() {
-            FileType::Directory => canvas.put(to, Content::Directory, &attributes),
-            FileType::RegularFile => {
-                let mut file = files.open(node)?;
-                attributes.extended = attributes::of(&file)?;
-                let content: &mut dyn Read = &mut file;
-                canvas.put(to, Content::File(content), &attributes)
-            }
-            FileType::Symlink => {
-                let target = files.origin.tree.target(&files.at(node))?;
-                canvas.put(to, Content::Symlink(&target), &attributes)
-            }
-            // Nobody's once its program has ended.
-            FileType::Socket => Ok(()),
-            kind => canvas.put(to, Content::Special(kind, stat.st_rdev), &attributes),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a build needs of the command line: images from registries, and somebody who is told how it goes on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
 
@@ -20,12 +20,14 @@ pub(crate) struct BuildHost<'a> {
     registry: &'a RegistryAccess,
     /// What would have been shown, to be shown if something fails.
     held: Option<RefCell<Vec<u8>>>,
+    /// Whether what was printed last did not end its line.
+    within_line: Cell<bool>,
 }
 
 impl<'a> BuildHost<'a> {
     /// Tells on standard error; if `quiet`, nothing but what was printed by what failed.
     pub(crate) fn new(engine: &'a Engine, registry: &'a RegistryAccess, quiet: bool) -> Self {
-        Self { engine, registry, held: quiet.then(RefCell::default) }
+        Self { engine, registry, held: quiet.then(RefCell::default), within_line: Cell::new(false) }
     }
 
     fn fetch(&self, name: &str, platform: &Platform) -> Done<ImageId> {
@@ -37,12 +39,21 @@ impl<'a> BuildHost<'a> {
         Ok(remote::pull(&client, &store, name, Some(platform), &tell)?.id)
     }
 
+    /// What is said begins on a line of its own.
+    fn end_line(&self) -> Result<(), Told> {
+        match self.within_line.take() {
+            true => print(b"\n").map_err(Told),
+            false => Ok(()),
+        }
+    }
+
     /// Why the build failed, with the hint of what made it fail.
     pub(crate) fn failure(&self, action: &str, error: sandbar_build::Error) -> Failure {
         if let Some(held) = &self.held {
             // Should it not be written, what failed is still said.
             let _unheard = print(&held.borrow());
         }
+        let _unheard = self.end_line();
         let cause = error.source().and_then(|source| source.downcast_ref::<Told>());
         let hint = cause.and_then(|told| told.0.own_hint().map(str::to_owned));
         let failure = Failure::of(action, error);
@@ -67,11 +78,15 @@ impl Host for BuildHost<'_> {
             // Of a step that is over nothing is needed.
             (Event::Step { .. }, Some(held)) => held.borrow_mut().clear(),
             (Event::Note(_), Some(_)) => {}
-            (Event::Output(_, bytes), None) => print(bytes).map_err(Told)?,
+            (Event::Output(_, bytes), None) => {
+                self.within_line.set(bytes.last().is_some_and(|last| *last != b'\n'));
+                print(bytes).map_err(Told)?;
+            }
             (Event::Note(text), None) => output::note(text),
             (Event::Step { stage, number, total, text, cached }, None) => {
                 let stage = if stage.is_empty() { String::new() } else { format!("{stage} ") };
                 let cached = if cached { " (cached)" } else { "" };
+                self.end_line()?;
                 output::progress(&format!("[{stage}{number}/{total}] {text}{cached}"));
             }
         }

@@ -14,12 +14,12 @@ use sandbar_sys::During;
 use crate::builder::Builder;
 use crate::cache::Key;
 use crate::canvas::Canvas;
+use crate::copying::copy_all;
 use crate::dockerfile::{MountKind, MountRequest, SharingMode};
 use crate::error::{Error, Kind, Result};
 use crate::ignore::Ignore;
 use crate::selection::{Origin, Selection};
 use crate::stage::Built;
-use crate::transfer::copy_all;
 use crate::tree::{Tree, split};
 use crate::workspace::{base, lock, make_all};
 

@@ -84,13 +84,6 @@ impl Build {
     }
 
     fn resolve(self, around: &Surroundings) -> Result<Request> {
-        let epoch = match (around.variable)("SOURCE_DATE_EPOCH") {
-            Some(text) if !text.is_empty() => {
-                let text = text.to_string_lossy();
-                Some(sandbar_build::source_date_epoch(&text).doing("read the environment")?)
-            }
-            _ => None,
-        };
         let name = |name: &String| {
             Reference::parse(name, Home::Localhost).doing(format_args!("name the image {name}"))
         };
@@ -102,6 +95,12 @@ impl Build {
                 arguments.insert(name.to_owned(), value.to_owned());
             }
         }
+        let epoch = match arguments.get("SOURCE_DATE_EPOCH") {
+            Some(text) => Some(text.clone()),
+            None => (around.variable)("SOURCE_DATE_EPOCH").and_then(|it| it.into_string().ok()),
+        };
+        let epoch = epoch.filter(|text| !text.is_empty());
+        let epoch = epoch.map(|text| sandbar_build::source_date_epoch(&text)).transpose();
         let (pod, net) = network(self.network)?;
         let hosts = self.add_host.into_iter().map(|entry| (entry.name, entry.address)).collect();
         let (context, dockerfile) = sources(&self.context, self.file, around)?;
@@ -119,7 +118,7 @@ impl Build {
             secrets: secrets.collect::<Result<_>>()?,
             pod: PodOptions { hosts, ..pod },
             net,
-            epoch,
+            epoch: epoch.doing("build at the given time")?,
         })
     }
 }
