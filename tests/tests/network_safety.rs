@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use sandbar_tests::{
     HOST, Machine, NEIGHBOUR, Node, SOON, ask, ask_within, ip, tell, tests, until,
 };
@@ -15,6 +16,7 @@ tests! {
     row_30_an_unpublished_port_is_not_reached_by_who_knows_the_route,
     row_30_a_published_port_is_reached_and_sees_the_neighbours_own_address,
     row_30_a_router_advertisement_changes_nothing_in_a_pod,
+    row_30_a_pod_whose_bridge_somebody_deleted_is_no_router_of_the_host,
     row_30_foreign_traffic_to_a_published_port_number_goes_where_it_was_going,
     row_30_a_reload_under_load_leaves_nothing_open_and_ports_come_back,
     an_internal_network_has_its_own_pods_names_and_the_host_alone,
@@ -188,6 +190,28 @@ fn row_30_a_router_advertisement_changes_nothing_in_a_pod(node: &Node) {
         node.says("rm -f web rogue").ok();
     }
     node.says("network rm one").ok();
+}
+
+fn row_30_a_pod_whose_bridge_somebody_deleted_is_no_router_of_the_host(node: &Node) {
+    node.has_busybox();
+    node.says("network create --interface-name four four").ok();
+    let rogue = has(node, "rogue", "--cap-add NET_RAW --network four");
+    // The host forwards IPv6 from now on; whatever listens to routers is told to go on.
+    node.says("run --rm busybox true").ok();
+    rogue.set("ipv6/conf/eth0/accept_dad", "0");
+    rogue.set("ipv6/conf/eth0/disable_ipv6", "0");
+    // Nobody is there to put it back on a bridge.
+    node.supervisor("rogue").signal(Signal::KILL);
+    ip("link delete four");
+    let seen = || (ip("-6 route show default"), ip("-6 -o addr"));
+    let before = seen();
+    for _ in 0..3 {
+        rogue.inside(advertise);
+    }
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(seen(), before);
+    node.says("rm -f rogue").ok();
+    node.says("network rm four").ok();
 }
 
 fn row_30_foreign_traffic_to_a_published_port_number_goes_where_it_was_going(node: &Node) {

@@ -140,6 +140,12 @@ pub fn attach(bridge: &Bridge, netns: BorrowedFd<'_>, attachment: &Attachment) -
         }
         set_up
     })?;
+    // On a bridge it hears nothing. On none, as after somebody deleted the bridge, it would be an interface by which
+    // the host believes the pod to be a router.
+    if let Err(error) = sysctl::disable_ipv6(host_interface.as_str()) {
+        _ = remove(&mut host, host_interface);
+        return Err(error);
+    }
     Ok(Attached { mac, without_ipv6 })
 }
 

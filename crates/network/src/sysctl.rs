@@ -113,12 +113,18 @@ pub(crate) fn forward_ipv6(except: &str) -> Result<Vec<Change>> {
         let setting = |setting| format!("ipv6/conf/{name}/{setting}");
         let is = |which, value| read(&setting(which)).is_ok_and(|found| found == value);
         let is_interface = !["all", "default", "lo", except].contains(&name.as_str());
-        if is_interface && is("accept_ra", "1") && is("forwarding", "0") {
+        let listens = is("accept_ra", "1") && is("forwarding", "0") && is("disable_ipv6", "0");
+        if is_interface && listens {
             changes.extend(set_if_there(&setting("accept_ra"), "2")?);
         }
     }
     changes.extend(set(FORWARDING, "1")?);
     Ok(changes)
+}
+
+/// Has an interface have no IPv6, neither addresses of its own nor from routers.
+pub(crate) fn disable_ipv6(interface: &str) -> Result<()> {
+    set_if_there(&format!("ipv6/conf/{interface}/disable_ipv6"), "1").map(drop)
 }
 
 /// Prepares the interface that is made next in the calling thread's network namespace.
