@@ -141,6 +141,13 @@ fn leases_and_ports_are_given_back_when_the_namespace_is_gone() {
         client().add(&network, &asked).unwrap();
         ip("netns del web");
         client().delete(&asked.id(&network), None).unwrap();
+        // The pair goes with the namespace, which the kernel removes in its own time.
+        for _ in 0..1000 {
+            if traces() == before {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         assert_eq!(traces(), before);
     });
 }
