@@ -164,6 +164,8 @@ fn ports_and_the_way_out_move_when_their_network_goes(node: &Node) {
     let left = node.run("/usr/sbin/nft", ["list", "table", "inet", "sandbar"]).ok();
     assert!(!left.contains("8081"), "{left}");
     node.says("network rm one inner two").ok();
+    let left = node.run("/usr/sbin/nft", ["list", "table", "inet", "sandbar"]).ok();
+    assert!(!left.contains("10.85."), "{left}");
 }
 
 fn a_pod_of_internal_networks_alone_publishes_nothing(node: &Node) {

@@ -189,6 +189,9 @@ impl Engine {
         if let Some(gateway) = Connection::gateway_of(others) {
             let _closed = bridge_of(&network)?.unshare(addresses(gateway))?;
         }
+        // Where it was the pod's way to the world, how others came to its ports there, too: the next pod with these
+        // addresses is to see who they are.
+        drop(sandbar_network::unpublish_address(addresses(connection))?);
         if network.names {
             self.names_of(&network).remove_endpoint(pod.id.as_str())?;
         }
