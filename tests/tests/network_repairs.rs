@@ -8,6 +8,7 @@ tests! {
     a_supervisor_puts_its_pod_back_on_a_bridge,
     the_first_network_that_is_not_internal_leads_to_the_world,
     ports_and_the_way_out_move_when_their_network_goes,
+    ports_that_have_moved_are_reached_from_all_networks_of_the_pod,
     a_pod_of_internal_networks_alone_publishes_nothing,
     a_connecting_that_was_cut_short_is_finished_by_the_same,
     two_interfaces_of_one_network_have_no_hardware_address_in_common,
@@ -166,6 +167,36 @@ fn ports_and_the_way_out_move_when_their_network_goes(node: &Node) {
     node.says("network rm one inner two").ok();
     let left = node.run("/usr/sbin/nft", ["list", "table", "inet", "sandbar"]).ok();
     assert!(!left.contains("10.85."), "{left}");
+}
+
+fn ports_that_have_moved_are_reached_from_all_networks_of_the_pod(node: &Node) {
+    node.has_busybox();
+    // Where bridges call netfilter, an answer past the host is translated back all the same.
+    for family in ["ip", "ip6"] {
+        let setting = format!("/proc/sys/net/bridge/bridge-nf-call-{family}tables");
+        let _kept = std::fs::write(setting, "0");
+    }
+    for network in ["one", "two", "three"] {
+        node.says(&format!("network create {network}")).ok();
+        node.says(&format!("run -d --name in-{network} --network {network} busybox sleep 1000"))
+            .ok();
+    }
+    serves(node, "a", "--network one --network two --network three");
+    node.says("network disconnect one a").ok();
+    node.says("port add a 8081:80").ok();
+    until("the port", SOON, || is_served(8081).then_some(()));
+    let host = "wget -q -O- http://10.85.0.1:8081/";
+    for gone in ["one", "two"] {
+        for client in ["in-one", "in-two", "in-three"] {
+            assert!(!exec(node, client, &format!("timeout 5 {host}")).is_empty(), "{client}");
+        }
+        if gone == "one" {
+            node.says("network connect one a").ok();
+            node.says("network disconnect two a").ok();
+        }
+    }
+    node.says("rm -f a in-one in-two in-three").ok();
+    node.says("network prune").ok();
 }
 
 fn a_pod_of_internal_networks_alone_publishes_nothing(node: &Node) {

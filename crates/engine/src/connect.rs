@@ -209,10 +209,10 @@ impl Engine {
         let netns = netns::of_pod(&held.pod)?;
         let interface = to.interface.parse()?;
         sandbar_network::set_default_route(&bridge, netns.as_fd(), &interface, addresses(to))?;
+        // Of all its networks: who comes from the others is answered past the host, and has to know it by this address.
+        let bridges = self.bridges_of(&pod::connections(&self.roots.pod(&held.pod.config.id))?)?;
         let ports: Vec<PublishedPort> = held.pod.config.ports.iter().flat_map(published).collect();
-        if !ports.is_empty() {
-            drop(sandbar_network::put_back(&[bridge], addresses(to), &ports)?);
-        }
+        drop(sandbar_network::put_back(&bridges, addresses(to), &ports)?);
         Ok(())
     }
 

@@ -75,7 +75,7 @@ impl Engine {
         Err(Error::new(Kind::System, message))
     }
 
-    fn bridges_of(&self, connections: &[Connection]) -> Result<Vec<Bridge>, Error> {
+    pub(crate) fn bridges_of(&self, connections: &[Connection]) -> Result<Vec<Bridge>, Error> {
         connections.iter().map(|connection| bridge_of(&self.network_at(connection)?)).collect()
     }
 
