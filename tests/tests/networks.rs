@@ -19,6 +19,7 @@ tests! {
     what_can_be_no_network_is_refused_and_leaves_nothing,
     a_network_in_use_stays,
     a_bridge_that_somebody_deleted_comes_back,
+    a_network_whose_bridges_name_is_somebody_elses_now_can_be_removed,
     pods_of_a_network_find_each_other_by_name,
     a_pod_finds_hosts_and_servers_that_it_was_given,
     a_namespace_of_somebody_elses_is_joined,
@@ -295,6 +296,21 @@ fn a_bridge_that_somebody_deleted_comes_back(node: &Node) {
     node.says("run --rm --cap-add NET_RAW --network one busybox ping -c 1 -W 2 10.85.0.1").ok();
     node.run("ip", ["link", "delete", "br-one"]).ok();
     node.says("network rm one").ok();
+}
+
+fn a_network_whose_bridges_name_is_somebody_elses_now_can_be_removed(node: &Node) {
+    node.has_busybox();
+    node.says("network create --interface-name br-one one").ok();
+    node.says("run --rm --network one busybox true").ok();
+    node.run("ip", ["link", "delete", "br-one"]).ok();
+    node.run("ip", ["link", "add", "br-one", "type", "bridge"]).ok();
+    node.says("run --rm --network one busybox true").refused(125, &["br-one", "not a bridge of"]);
+    node.says("network rm one").ok();
+    // It stays, and nothing that was meant for ours is done to what it forwards.
+    node.run("ip", ["link", "show", "br-one"]).ok();
+    let table = node.run("/usr/sbin/nft", ["list", "table", "inet", "sandbar"]).ok();
+    assert!(!table.contains("br-one"), "{table}");
+    node.run("ip", ["link", "delete", "br-one"]).ok();
 }
 
 fn pods_of_a_network_find_each_other_by_name(node: &Node) {

@@ -288,14 +288,19 @@ impl Bridge {
     }
 
     /// Removes the bridge, and what the table and `DOCKER-USER` know of it. The table and the host's settings stay; a bridge that is
-    /// not there is no error. Pods on it lose their connection.
+    /// not there is no error. Pods on it lose their connection. An interface of this name that is none of ours stays, and
+    /// is rid of our rules.
     ///
     /// # Errors
-    /// `InterfaceTaken` when the name is that of an interface that is none of ours; `PermissionDenied`, `System`.
+    /// `PermissionDenied`, `System`.
     pub fn remove(&self) -> Result<Lingering> {
         let mut route = open_route()?;
+        let is_there = match self.inspect(&mut route) {
+            Err(error) if error.kind() == ErrorKind::InterfaceTaken => false,
+            state => state? != State::Missing,
+        };
         // The bridge first: without the rules its pods would be open to everyone.
-        if self.inspect(&mut route)? != State::Missing {
+        if is_there {
             self.delete(&mut route)?;
         }
         let mut nftables = match Nftables::open() {

@@ -306,7 +306,7 @@ fn a_bridge_is_as_it_was_asked_for_and_can_be_removed() {
         // Somebody else's are neither taken nor removed.
         ip("link add sb-0123456789 type bridge");
         assert_eq!(bridge.ensure().unwrap_err().kind(), ErrorKind::InterfaceTaken);
-        assert_eq!(bridge.remove().unwrap_err().kind(), ErrorKind::InterfaceTaken);
+        bridge.remove().unwrap();
         assert!(ip("link").contains("sb-0123456789"));
     });
 }
