@@ -109,7 +109,9 @@ impl Question {
     /// An answer of ours with `records`: with as many as fit, and marked as truncated if those are not all.
     pub(crate) fn reply(&self, code: ResponseCode, mut records: Vec<RData>) -> Vec<u8> {
         let mut message = self.response(code);
-        message.metadata.authoritative = true;
+        // That somebody else can't be asked says nothing of the name.
+        message.metadata.authoritative =
+            matches!(code, ResponseCode::NoError | ResponseCode::NXDomain);
         loop {
             message.answers = records.iter().map(|data| self.record(data.clone())).collect();
             // An answer that can't be encoded is none: the client asks again.

@@ -51,6 +51,20 @@ fn an_answer_repeats_the_question_and_is_kept_by_nobody() {
 }
 
 #[test]
+fn only_what_is_known_of_a_name_is_said_with_authority() {
+    let question = question(&asked("Web.", None), Transport::Udp);
+    for (code, is_known) in [
+        (ResponseCode::NoError, true),
+        (ResponseCode::NXDomain, true),
+        (ResponseCode::ServFail, false),
+        (ResponseCode::Refused, false),
+    ] {
+        let reply = Message::from_vec(&question.reply(code, Vec::new())).unwrap();
+        assert_eq!(reply.metadata.authoritative, is_known, "{code}");
+    }
+}
+
+#[test]
 fn an_answer_has_as_many_addresses_as_the_client_takes() {
     let records: Vec<RData> =
         (0..=255).map(|last| RData::A(Ipv4Addr::new(1, 2, 3, last).into())).collect();
