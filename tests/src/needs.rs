@@ -33,6 +33,8 @@ pub enum Need {
     Cni,
     /// Distribution's registry and skopeo, of Debian.
     Registry,
+    /// strace, and file systems in files (`mkfs.ext4`, loop devices).
+    PowerLoss,
     /// umoci, GNU tar with extended attributes, and mount(8).
     Umoci,
     /// The program `zstd`.
@@ -76,6 +78,11 @@ impl Need {
             Self::Registry => {
                 runs("docker-registry", &["--version"]) && runs("skopeo", &["--version"])
             }
+            Self::PowerLoss => {
+                runs("strace", &["--version"])
+                    && runs("mkfs.ext4", &["-V"])
+                    && Path::new("/dev/loop-control").exists()
+            }
             Self::Umoci => {
                 runs("umoci", &["--version"])
                     && runs("tar", &["--xattrs", "--version"])
@@ -116,6 +123,7 @@ impl Need {
     fn why(self) -> &'static str {
         match self {
             Self::Registry => "it needs docker-registry and skopeo",
+            Self::PowerLoss => "it needs strace, mkfs.ext4 and loop devices",
             Self::Umoci => "it needs umoci, and GNU tar",
             Self::Zstd => "it needs zstd",
             Self::Nginx => "it needs nginx",

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
-use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{
-    FileExt, FileTypeExt, MetadataExt, PermissionsExt, chown, lchown, symlink,
-};
+use std::os::unix::fs::{FileExt, PermissionsExt, chown, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
-use sandbar_tests::{Command, Node, oci_archive_of, tests};
+use sandbar_tests::{Command, Node, assert_same, described, oci_archive_of, tests};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -175,64 +172,6 @@ fn top(node: &Node) -> Vec<u8> {
     tree.archive(node, &["--format=gnu"])
 }
 
-/// Everything about every entry.
-fn described(root: &Path) -> BTreeMap<PathBuf, String> {
-    let mut all = BTreeMap::new();
-    let mut first = BTreeMap::new();
-    let mut paths = vec![PathBuf::new()];
-    while let Some(path) = paths.pop() {
-        let full = root.join(&path);
-        let meta = match full.symlink_metadata() {
-            // A whiteout with nothing to hide: overlayfs lists it in a directory that only one layer has.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            meta => meta.expect("an entry"),
-        };
-        let kind = meta.file_type();
-        let content = if kind.is_dir() {
-            for entry in fs::read_dir(&full).expect("a directory") {
-                paths.push(path.join(entry.expect("a name").file_name()));
-            }
-            "directory".to_owned()
-        } else if kind.is_file() {
-            let digest = Sha256::digest(fs::read(&full).expect("a file"));
-            format!("file of {} bytes, {:x?}", meta.size(), &digest[..8])
-        } else if kind.is_symlink() {
-            format!("link to {:?}", fs::read_link(&full).expect("a link"))
-        } else if kind.is_fifo() {
-            "pipe".to_owned()
-        } else {
-            format!("device {:x}", meta.rdev())
-        };
-        let links = match kind.is_dir() {
-            true => PathBuf::new(),
-            false => first.entry(meta.ino()).or_insert_with(|| path.clone()).clone(),
-        };
-        let text = format!(
-            "{content} {:o} {}:{} {}.{:09} {links:?} {}",
-            meta.mode(),
-            meta.uid(),
-            meta.gid(),
-            meta.mtime(),
-            meta.mtime_nsec(),
-            attributes(&full),
-        );
-        all.insert(path, text);
-    }
-    all
-}
-
-fn attributes(path: &Path) -> String {
-    let mut names = [0; 4096];
-    let length = rustix::fs::llistxattr(path, &mut names[..]).expect("names of attributes");
-    let mut all = BTreeMap::new();
-    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let mut value = [0; 256];
-        let length = rustix::fs::lgetxattr(path, name, &mut value[..]).expect("an attribute");
-        all.insert(String::from_utf8_lossy(name).into_owned(), value[..length].to_vec());
-    }
-    format!("{all:?}")
-}
-
 /// The image `it`, loaded; what it looks like, and its archive.
 fn loaded(node: &Node) -> (BTreeMap<PathBuf, String>, PathBuf) {
     let layers = [lower(node), upper(node), top(node)];
@@ -252,16 +191,6 @@ fn loaded(node: &Node) -> (BTreeMap<PathBuf, String>, PathBuf) {
     (mine, archive)
 }
 
-fn same(mine: &BTreeMap<PathBuf, String>, theirs: &BTreeMap<PathBuf, String>) {
-    let paths: std::collections::BTreeSet<_> = mine.keys().chain(theirs.keys()).collect();
-    let different: Vec<_> = paths
-        .into_iter()
-        .map(|path| (path, mine.get(path), theirs.get(path)))
-        .filter(|(_, mine, theirs)| mine != theirs)
-        .collect();
-    assert!(different.is_empty(), "{different:#?}");
-}
-
 fn a_tree_is_what_umoci_makes_of_it(node: &Node) {
     let (mine, archive) = loaded(node);
     let layout = node.path("layout");
@@ -269,7 +198,7 @@ fn a_tree_is_what_umoci_makes_of_it(node: &Node) {
     node.run("tar", ["-x", "-C"]).with([&layout]).with(["-f"]).with([&archive]).ok();
     let image = format!("{}:it", layout.display());
     node.run("umoci", ["unpack", "--image", &image]).with([node.path("bundle")]).ok();
-    same(&mine, &described(&node.path("bundle/rootfs")));
+    assert_same("umoci", &mine, &described(&node.path("bundle/rootfs")));
 }
 
 fn a_tree_is_what_podman_makes_of_it(node: &Node) {
@@ -293,7 +222,7 @@ fn a_tree_is_what_podman_makes_of_it(node: &Node) {
         mine.remove(Path::new(path));
         theirs.remove(Path::new(path)).expect("an entry of both");
     }
-    same(&mine, &theirs);
+    assert_same("Podman", &mine, &theirs);
     podman("image umount -a").ok();
     podman("rmi -af").ok();
 }

@@ -43,6 +43,7 @@ impl Package<'static> {
     pub(crate) const IPTABLES: Self = Self { name: "iptables", program: "iptables" };
     pub(crate) const REGISTRY: Self = Self { name: "docker-registry", program: "docker-registry" };
     pub(crate) const SKOPEO: Self = Self { name: "skopeo", program: "skopeo" };
+    pub(crate) const STRACE: Self = Self { name: "strace", program: "strace" };
     pub(crate) const UMOCI: Self = Self { name: "umoci", program: "umoci" };
     pub(crate) const ZSTD: Self = Self { name: "zstd", program: "zstd" };
     pub(crate) const CNI: Self =

@@ -22,7 +22,7 @@ use step::{Outcome, Step};
 use summary::Summary;
 
 /// What real-kernel tests run.
-const PACKAGES: [Package<'_>; 18] = [
+const PACKAGES: [Package<'_>; 19] = [
     Package::BUSYBOX,
     Package::NGINX,
     Package::NFTABLES,
@@ -39,6 +39,7 @@ const PACKAGES: [Package<'_>; 18] = [
     Package::IPTABLES,
     Package::REGISTRY,
     Package::SKOPEO,
+    Package::STRACE,
     Package::UMOCI,
     Package::ZSTD,
 ];
