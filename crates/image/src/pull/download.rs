@@ -92,10 +92,14 @@ impl<'a> Download<'a> {
 
     /// Reads one stream of the remote's; gives the error with which it broke off.
     fn stream(&mut self) -> Result<io::Result<()>, Broken> {
-        let Blob { digest, size, .. } = *self.blob;
+        let Blob { digest, size, foreign, .. } = *self.blob;
         let remote = |message: String| Error::new(ErrorKind::Remote, message);
         let blob = self.pull.remote.blob(&digest, size, self.at).map_err(|cause| {
-            remote(format!("the registry did not give blob {digest}")).because(cause)
+            let elsewhere = match foreign {
+                true => ", which its image says to fetch from elsewhere: that is not supported",
+                false => "",
+            };
+            remote(format!("the registry did not give blob {digest}{elsewhere}")).because(cause)
         })?;
         let mut known = self.at.checked_sub(blob.from).ok_or_else(|| {
             let (at, from) = (self.at, blob.from);

@@ -36,6 +36,8 @@ pub(super) struct Blob {
     pub(super) size: u64,
     /// The digest of the uncompressed stream.
     pub(super) diff_id: Digest,
+    /// Whether the manifest says that it is to be had elsewhere; the registry may have it all the same.
+    pub(super) foreign: bool,
 }
 
 pub(crate) struct Planner<'a> {
@@ -166,7 +168,12 @@ impl Planner<'_> {
         }
         let blobs = manifest.layers().iter().zip(diff_ids).map(|(descriptor, diff_id)| {
             compression(descriptor.media_type())?;
-            Ok(Blob { digest: digest(descriptor)?, size: descriptor.size(), diff_id })
+            Ok(Blob {
+                digest: digest(descriptor)?,
+                size: descriptor.size(),
+                diff_id,
+                foreign: descriptor.urls().as_ref().is_some_and(|urls| !urls.is_empty()),
+            })
         });
         Ok((config, blobs.collect::<Result<_>>()?))
     }
