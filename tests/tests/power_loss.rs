@@ -1,6 +1,6 @@
-//! Power that is lost at any step of a load leaves an image whole or absent.
+//! Power that is lost at any step of a load or a pull leaves an image whole or absent.
 //!
-//! The store is on a file system in a file. The load is stopped after each of the calls that put things in order
+//! The store is on a file system in a file. The command is stopped after each of the calls that put things in order
 //! (fsync, syncfs, rename), the file copied, and the copy mounted, as after a reboot. That is done twice: with what the
 //! kernel has written by itself, and with what it is allowed to write at its worst: all names and sizes, as another
 //! program's fsync has them written, and no contents that nobody asked for (`data=writeback`).
@@ -11,12 +11,16 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 use sandbar_tests::{
-    Command, Node, Process, Rootfs, SOON, assert_same, described, oci_archive, tests, until,
+    Command, Node, Process, Rootfs, SOON, assert_same, described, get, oci_archive, tests, until,
 };
 use serde_json::json;
 
-tests! { an_image_is_whole_or_absent [PowerLoss] }
+tests! {
+    an_image_that_is_loaded_is_whole_or_absent [PowerLoss],
+    an_image_that_is_pulled_is_whole_or_absent [PowerLoss, Registry],
+}
 
+const REGISTRY: &str = "127.0.0.1:5000";
 /// The calls by which what is written is put in order.
 const CALLS: &str = "fsync,fdatasync,syncfs,renameat,renameat2";
 
@@ -77,15 +81,16 @@ fn disk(node: &Node) -> PathBuf {
     path
 }
 
-/// Stops the load on `disk` after its `n`th call; `None` if it makes fewer. The copies of the disk at that time.
-fn stopped_at(node: &Node, disk: &Path, archive: &Path, n: usize) -> Option<[PathBuf; 2]> {
+/// Stops a command on `disk` after the `n`th call of one of its threads; `None` if none makes as many. The copies of
+/// the disk at that time.
+fn stopped_at(node: &Node, disk: &Path, words: &[&str], n: usize) -> Option<[PathBuf; 2]> {
     let mounted = Mounted::new(node, disk, "disk");
     let trace = node.path("trace");
     let _none_there = fs::remove_file(&trace);
     let (calls, stop) = (format!("trace={CALLS}"), format!("inject={CALLS}:signal=STOP:when={n}"));
     let strace = node.run("strace", ["-f", "-qq", "-e", &calls, "-e", &stop, "-o"]).with([&trace]);
     let load = strace.with([node.program()]).with(roots(node, &mounted.root()));
-    let mut load = load.with(["load", "-i"]).with([archive]).begin();
+    let mut load = load.with(words).begin();
     let traced = || fs::read_to_string(&trace).unwrap_or_default();
     let is_stopped = || traced().contains("stopped by SIGSTOP");
     until("the load to stop or to end", SOON, || (is_stopped() || load.has_ended()).then_some(()));
@@ -105,15 +110,42 @@ fn stopped_at(node: &Node, disk: &Path, archive: &Path, n: usize) -> Option<[Pat
     Some(copies)
 }
 
-fn an_image_is_whole_or_absent(node: &Node) {
+/// The archive of an image of two layers.
+fn archive(node: &Node) -> PathBuf {
     let lower = Rootfs::busybox().file("etc/motd", 0o644, &[b'x'; 300_000]).directory("a/b", 0o700);
     let upper = Rootfs::new()
         .file("etc/motd", 0o640, b"above\n")
         .file("etc/.wh.passwd", 0o644, b"")
         .link("link", "etc/motd");
     let archive = oci_archive("it", vec![lower, upper], &json!({ "Cmd": ["sh"] }));
-    let archive = node.file("it.tar", archive);
-    let load = |root: &Path| sandbar(node, root, "load -q -i").with([&archive]).ok();
+    node.file("it.tar", archive)
+}
+
+fn an_image_that_is_loaded_is_whole_or_absent(node: &Node) {
+    let archive = archive(node);
+    whole_or_absent(node, &["load", "-q", "-i", &archive.display().to_string()]);
+}
+
+fn an_image_that_is_pulled_is_whole_or_absent(node: &Node) {
+    let configuration = node.file(
+        "registry.yml",
+        format!(
+            "version: 0.1\nhttp: {{ addr: '{REGISTRY}' }}\n\
+             storage: {{ filesystem: {{ rootdirectory: '/run/test/registry' }} }}\n"
+        ),
+    );
+    let registry = node.run("docker-registry", ["serve".into(), configuration]).begin();
+    until("the registry", SOON, || get(REGISTRY, "/v2/").filter(|it| it.status == 200));
+    let from = format!("oci-archive:{}", archive(node).display());
+    let to = format!("docker://{REGISTRY}/some/it:1");
+    node.run("skopeo", ["copy", "--insecure-policy", "--dest-tls-verify=false", &from, &to]).ok();
+    whole_or_absent(node, &["pull", &format!("{REGISTRY}/some/it:1")]);
+    registry.kill();
+}
+
+/// Has a command bring an image, and stops it everywhere.
+fn whole_or_absent(node: &Node, words: &[&str]) {
+    let load = |root: &Path| sandbar(node, root, "").with(words).ok();
     let root = node.path("expected");
     let id = load(&root);
     let whole = layers(&root);
@@ -121,7 +153,7 @@ fn an_image_is_whole_or_absent(node: &Node) {
     let (mut there, mut absent) = (0, 0);
     for n in 1.. {
         let disk = disk(node);
-        let Some(copies) = stopped_at(node, &disk, &archive, n) else {
+        let Some(copies) = stopped_at(node, &disk, words, n) else {
             break;
         };
         for copy in &copies {

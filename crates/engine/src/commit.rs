@@ -62,7 +62,12 @@ impl Engine {
         };
         let configured = |layers: &[Digest]| {
             // By now the layer is written: nobody needs to wait any longer.
-            hold.take().map_or(Ok(()), Hold::release).map_err(sandbar_image::Error::given_up)?;
+            let untouched = match hold.take() {
+                Some(hold) => hold.release(),
+                None if options.pause => self.check_not_started(container),
+                None => Ok(()),
+            };
+            untouched.map_err(sandbar_image::Error::given_up)?;
             Ok(configure(layers))
         };
         let reference = options.reference.as_ref();
@@ -74,6 +79,15 @@ impl Engine {
         let spec = container.spec()?;
         let mounts = spec.mounts().iter().flatten();
         Ok(mounts.map(|mount| mount.destination().clone()).collect())
+    }
+
+    /// Fails if a container that did not run was started since.
+    fn check_not_started(&self, container: &Container) -> Result<(), Error> {
+        let now = self.container(container.config.id.as_str())?;
+        match now.status.started_at == container.status.started_at {
+            true => Ok(()),
+            false => Err(Error::new(Kind::System, "the container was started meanwhile")),
+        }
     }
 
     /// Has a container stand still; `None` if it does not run.
