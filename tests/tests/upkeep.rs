@@ -10,6 +10,7 @@ tests! {
     the_disk_is_measured_to_the_byte,
     damage_is_named_and_repaired,
     what_nobody_needs_is_pruned,
+    what_is_stopped_is_pruned_if_that_is_meant,
     images_are_filtered,
     the_long_names_of_commands_do_the_same,
 }
@@ -132,6 +133,37 @@ fn what_nobody_needs_is_pruned(node: &Node) {
     assert!(!said.contains("pause"), "{said}");
     node.says("run -d --name a pause").ok();
     node.says("rm -f a").ok();
+}
+
+fn what_is_stopped_is_pruned_if_that_is_meant(node: &Node) {
+    node.has_busybox();
+    node.import("unused", Rootfs::new().file("1", 0o644, b""), &[]);
+    node.says("network create lan").ok();
+    node.says("pod create --name kept").ok();
+    for line in ["create --name stopped", "run -d --name runs", "create --pod kept --name inside"] {
+        let own = if line.contains("--pod") { "" } else { "--net none" };
+        node.says(&format!("{line} {own} busybox sleep 1000")).ok();
+    }
+    node.says("system prune").refused(1, &["no terminal", "-f"]);
+    let mut terminal = node.terminal(&node.says("system prune"));
+    terminal.shows("[y/N]");
+    terminal.type_in("n\n");
+    assert_eq!(terminal.wait(), 1);
+    let said = node.says("system prune -f --filter until=1h").ok();
+    assert_eq!(said, "Total reclaimed space: 0B\n");
+    let mut terminal = node.terminal(&node.says("system prune -a"));
+    terminal.shows("[y/N]");
+    terminal.type_in("y\n");
+    assert_eq!(terminal.wait(), 0, "{}", terminal.shown());
+    let shown = terminal.shown();
+    for word in ["container: stopped", "network: lan", "Untagged: localhost/unused:latest"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let left = node.says("ps -a --format json").ok();
+    assert!(left.contains("runs") && left.contains("inside") && !left.contains("stopped"));
+    node.says("image inspect busybox").ok();
+    node.says("rm -f runs").ok();
+    node.says("pod rm -f kept").ok();
 }
 
 fn images_are_filtered(node: &Node) {

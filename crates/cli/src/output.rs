@@ -46,8 +46,8 @@ pub(crate) fn progress(text: &str) {
     let _unheard = io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// Says on standard error what is to be typed. Who can't see it will type nothing.
-pub(crate) fn prompt(text: &str) {
+/// Shows on standard error, as it is, what is for a terminal: a question, or a drawing.
+pub(crate) fn show(text: &str) {
     let _unheard = io::stderr().lock().write_all(text.as_bytes());
 }
 

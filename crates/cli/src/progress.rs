@@ -99,7 +99,7 @@ impl Drawing {
         }
         // What is left of more lines than there are now.
         text.push_str("\x1b[J");
-        output::prompt(&text);
+        output::show(&text);
         self.lines = lines.len();
         self.drawn = Some(Instant::now());
     }

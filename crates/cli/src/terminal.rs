@@ -54,7 +54,7 @@ pub(crate) fn resize(terminal: impl AsFd) {
 
 /// Asks for a line that may be seen.
 pub(crate) fn ask(question: &str) -> Result<String> {
-    output::prompt(question);
+    output::show(question);
     let mut line = Vec::new();
     loop {
         match read_byte()? {
@@ -68,7 +68,7 @@ pub(crate) fn ask(question: &str) -> Result<String> {
 /// Asks for a line of which nothing is shown. Keys are read one by one, so that whatever ends this, an interruption
 /// too, finds the terminal as it was.
 pub(crate) fn ask_secret(question: &str) -> Result<String> {
-    output::prompt(question);
+    output::show(question);
     let raw = RawMode::enter()?;
     let mut line = Vec::new();
     let outcome = loop {
@@ -85,7 +85,7 @@ pub(crate) fn ask_secret(question: &str) -> Result<String> {
         }
     };
     drop(raw);
-    output::prompt("\n");
+    output::show("\n");
     outcome.and_then(|()| text(line))
 }
 

@@ -21,6 +21,7 @@ kept=$(dirname "$0")/kept
 case $1 in
 store) cat > "$kept" ;;
 get) cat > /dev/null; if [ -e "$kept" ]; then cat "$kept"; else echo "credentials not found in native keychain"; exit 1; fi ;;
+list) if [ -e "$kept" ]; then echo '{"any.io":"me"}'; else echo '{}'; fi ;;
 erase) cat > "$kept.erased"; rm "$kept" ;;
 esac
 "#;
@@ -67,6 +68,21 @@ fn a_helper_keeps_what_it_is_given() {
         let token = Credentials::IdentityToken("t".to_owned());
         ring.store("own.io", &token).unwrap();
         assert_eq!(ring.find("own.io", "app").unwrap(), Some(token));
+    });
+}
+
+#[test]
+fn all_that_helpers_keep_is_erased() {
+    with_helper("all_that_helpers_keep_is_erased", HELPER, |directory| {
+        for text in [r#"{"credsStore": "test"}"#, r#"{"credHelpers": {"any.io": "test"}}"#] {
+            let file = directory.join("config.json");
+            fs::write(&file, text).unwrap();
+            let ring = Keyring::file(&file);
+            ring.store("any.io", &Credentials::password("me", "secret").unwrap()).unwrap();
+            assert_eq!(ring.erase_all().unwrap().0, 1);
+            assert_eq!(ring.find("any.io", "app").unwrap(), None);
+            assert_eq!(ring.erase_all().unwrap().0, 0);
+        }
     });
 }
 

@@ -5,6 +5,8 @@ mod prune;
 
 use clap::Subcommand;
 
+pub(super) use prune::prune;
+
 use super::{images, import, load, pull, rmi, search, tag};
 use crate::cli::Exit;
 use crate::context::Context;

@@ -2,6 +2,7 @@
 
 mod check;
 mod df;
+mod prune;
 
 use clap::Subcommand;
 
@@ -9,7 +10,7 @@ use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::Result;
 
-/// Show what is kept on disk, and whether it is sound
+/// Measure, check and prune what is kept on disk
 #[derive(Debug, clap::Args)]
 #[command(subcommand_required = true)]
 pub(crate) struct System {
@@ -22,6 +23,7 @@ pub(crate) struct System {
 enum Command {
     Df(df::Df),
     Check(check::Check),
+    Prune(prune::Prune),
 }
 
 impl System {
@@ -29,6 +31,7 @@ impl System {
         match self.command {
             Command::Df(command) => command.execute(context),
             Command::Check(command) => command.execute(context),
+            Command::Prune(command) => command.execute(context),
         }
     }
 }

@@ -84,8 +84,12 @@ impl Store {
         }
         for (layer, images) in layers {
             match self.check_layer(&layer) {
-                // Nobody's, and gone since: no damage.
-                Err(error) if error.kind() == ErrorKind::NotFound && images.is_empty() => {}
+                // Nobody's, or no more, and gone since: no damage.
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound
+                        && !images
+                            .iter()
+                            .any(|id| self.record(id).is_ok_and(|it| it.is_some())) => {}
                 // It can't be told from here.
                 Err(error) if matches!(error.kind(), ErrorKind::Io | ErrorKind::Busy) => {
                     return Err(error);

@@ -97,10 +97,10 @@ impl AuthFile {
         let mut erased = 0;
         if let Some(Value::Object(helpers)) = self.content.get("credHelpers") {
             for (server, name) in helpers {
-                if let Some(name) = name.as_str().filter(|name| !name.is_empty())
-                    && Helper::new(name)?.erase(&self.name_of(normal(server)))?
-                {
-                    erased += 1;
+                let Some(name) = name.as_str().filter(|name| !name.is_empty()) else { continue };
+                let (helper, server) = (Helper::new(name)?, self.name_of(normal(server)));
+                if helper.get(&server)?.is_some() {
+                    erased += usize::from(helper.erase(&server)?);
                 }
             }
         }

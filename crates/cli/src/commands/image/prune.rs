@@ -1,6 +1,7 @@
 //! `sandbar image prune`.
 
 use jiff::Timestamp;
+use sandbar_engine::Engine;
 
 use crate::cli::Exit;
 use crate::commands::in_use::InUse;
@@ -25,22 +26,26 @@ pub(crate) struct Prune {
 
 impl Prune {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
-        let engine = context.engine()?;
-        let store = engine.images().doing("open the images")?;
-        let in_use = InUse::of(&engine)?;
-        // The built-in image comes back whenever it is removed.
-        let built_in = store.find("localhost/pause").map(|image| image.id).ok();
         let until = self.filter.map(|until| until.before(Timestamp::now()));
-        let pruned = store
-            .prune(self.all, until, |id| in_use.has(id) || built_in == Some(*id))
-            .doing("remove unused images")?;
-        for reference in pruned.untagged {
-            output::line(format_args!("Untagged: {reference}"))?;
-        }
-        for id in pruned.deleted {
-            output::line(format_args!("Deleted: {id}"))?;
-        }
-        output::line(format_args!("Total reclaimed space: {}", human::size(pruned.freed)))?;
+        prune(&context.engine()?, self.all, until)?;
         Ok(Exit::SUCCESS)
     }
+}
+
+/// Removes what [`Store::prune`](sandbar_image::Store::prune) does, and prints it.
+pub(crate) fn prune(engine: &Engine, all: bool, until: Option<Timestamp>) -> Result<()> {
+    let store = engine.images().doing("open the images")?;
+    let in_use = InUse::of(engine)?;
+    // The built-in image comes back whenever it is removed.
+    let built_in = store.find("localhost/pause").map(|image| image.id).ok();
+    let pruned = store
+        .prune(all, until, |id| in_use.has(id) || built_in == Some(*id))
+        .doing("remove unused images")?;
+    for reference in pruned.untagged {
+        output::line(format_args!("Untagged: {reference}"))?;
+    }
+    for id in pruned.deleted {
+        output::line(format_args!("Deleted: {id}"))?;
+    }
+    output::line(format_args!("Total reclaimed space: {}", human::size(pruned.freed)))
 }
