@@ -42,6 +42,7 @@ fn a_login_is_checked_kept_and_used(node: &Node) {
     let mode = rustix::fs::stat(&file).expect("the file").st_mode;
     assert_eq!(Mode::from_raw_mode(mode) & Mode::from_raw_mode(0o077), Mode::empty());
     assert_eq!(sandbar(&format!("login --get-login {REGISTRY}")).ok(), "me\n");
+    sandbar(&format!("pull --authfile /nothing {REGISTRY}/me/app:1")).refused(1, &["/nothing"]);
     // What is kept does still.
     let said = sandbar(&format!("login {REGISTRY}")).ok();
     assert!(said.contains("still as me"), "{said}");

@@ -241,6 +241,10 @@ fn a_disk_that_gets_full_is_left_as_it_was(node: &Node) {
 
 fn a_pull_killed_at_any_point_leaves_the_images_sound(node: &Node) {
     let registry = registry(node);
+    // Several, so that some are whole and others are not.
+    let layer = |n| Rootfs::new().file(&format!("{n}"), 0o644, &noise(n, SIZE / 3));
+    let layers = vec![Rootfs::busybox(), layer(1), layer(2), layer(3)];
+    registry.put_image("app:1", layers, &json!({ "Cmd": ["echo", "well"] }));
     registry.answers(|_| Answer::Slow);
     let full = std::time::Instant::now();
     node.says(&format!("pull {NAME}")).ok();
@@ -257,6 +261,8 @@ fn a_pull_killed_at_any_point_leaves_the_images_sound(node: &Node) {
         }
         _ = pull.wait();
         node.says("system check").ok();
+        let work = fs::read_dir("/var/lib/sandbar/images/tmp").map_or(0, Iterator::count);
+        assert_eq!(work, 0, "at {point}");
         let listed = node.says("images").ok().contains(REGISTRY);
         assert_eq!(listed, images(node)["Total"] == whole["Total"], "at {point}");
         if point % 4 == 3 {

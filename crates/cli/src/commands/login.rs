@@ -52,7 +52,7 @@ impl Login {
         if self.password.is_some() {
             output::note("a password in a command line can be read by others: --password-stdin");
         }
-        let client = self.registry.client(&action)?;
+        let client = self.registry.client_to_log_in(&action)?;
         // What is kept may still do, and nobody need type it again.
         if self.username.is_none()
             && let Some(kept) = kept

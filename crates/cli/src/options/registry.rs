@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sandbar_registry::{Access, Client, Configuration, Keyring};
 
-use crate::failure::{Doing, Result};
+use crate::failure::{Doing, Failure, Result};
 
 /// How registries are spoken to.
 #[derive(Debug, Default, Clone, PartialEq, Eq, clap::Args)]
@@ -34,6 +34,15 @@ pub(crate) struct AuthFile {
 impl RegistryAccess {
     /// A client as the options, the environment and the configuration on disk say; `action` is what it is for.
     pub(crate) fn client(&self, action: &str) -> Result<Client> {
+        if let Some(file) = self.authfile.authfile.as_deref().filter(|file| !file.exists()) {
+            let message = format!("cannot {action}: --authfile {} is not there", file.display());
+            return Err(Failure::new(message).hint("'sandbar login --authfile' makes one"));
+        }
+        self.client_to_log_in(action)
+    }
+
+    /// As [`RegistryAccess::client`], where the file of credentials is yet to be made.
+    pub(crate) fn client_to_log_in(&self, action: &str) -> Result<Client> {
         let configuration = Configuration::load().doing(action)?;
         let mut access = Access::from_environment().doing(action)?;
         access.tls_verify = self.tls_verify;

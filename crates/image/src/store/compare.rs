@@ -159,12 +159,17 @@ fn names(directory: &OwnedFd) -> rustix::io::Result<BTreeSet<Vec<u8>>> {
 
 /// The extended attributes that are the layer's, those with which overlayfs is steered included.
 fn xattrs(fd: &OwnedFd) -> rustix::io::Result<BTreeMap<String, Vec<u8>>> {
-    let mut list = vec![0; LONGEST];
+    let mut all = BTreeMap::new();
+    // Nearly all files have none or few, and need little room for them.
+    let mut list = vec![0; 256];
     let length = match rustix::fs::flistxattr(fd, &mut list) {
-        Err(Errno::OPNOTSUPP) => 0,
+        Ok(0) | Err(Errno::OPNOTSUPP) => return Ok(all),
+        Err(Errno::RANGE) => {
+            list = vec![0; LONGEST];
+            rustix::fs::flistxattr(fd, &mut list)?
+        }
         length => length?,
     };
-    let mut all = BTreeMap::new();
     for name in list[..length].split(|byte| *byte == 0) {
         let Ok(name) = std::str::from_utf8(name) else { continue };
         if name.is_empty() || matches!(keeps(name), Ok(false)) {
