@@ -183,6 +183,9 @@ fn images_are_filtered(node: &Node) {
     };
     assert_eq!(names("-a").len(), 4);
     assert_eq!(names("-f reference=second"), ["localhost/second"]);
+    assert_eq!(names("second"), ["localhost/second"]);
+    assert_eq!(names("seco?d:latest"), ["localhost/second"]);
+    assert_eq!(names("nothing"), Vec::<String>::new());
     assert_eq!(names("--filter reference=*/app"), [format!("{REGISTRY}/app")]);
     assert_eq!(names("-f dangling=true"), Vec::<String>::new());
     assert!(names("-f since=first -f reference=localhost/*").contains(&"localhost/second".into()));

@@ -36,6 +36,9 @@ pub(crate) struct Images {
     /// How to print
     #[arg(long, value_enum, default_value_t, hide_default_value = true)]
     format: Format,
+    /// Those called so alone, as with --filter reference=
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
 }
 
 /// An image, and the manifests by which it came.
@@ -76,7 +79,7 @@ impl Images {
 
     /// Those that the filters let through. Of names, only those that a pattern fits are shown.
     fn filtered(&self, store: &Store, mut images: Vec<Summary>) -> Result<Vec<Summary>> {
-        let mut patterns = Vec::new();
+        let mut patterns: Vec<&str> = self.name.as_deref().into_iter().collect();
         for filter in &self.filter {
             let built = |name: &str| {
                 let image = store.find(name).doing(format_args!("list the images by {name}"))?;

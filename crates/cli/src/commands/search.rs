@@ -16,10 +16,10 @@ const DESCRIPTION: usize = 50;
 /// Look for images in registries
 #[derive(Debug, clap::Args)]
 pub(crate) struct Search {
-    /// The most to show of each registry
+    /// The most to show, of each registry
     #[arg(long, value_name = "NUMBER", default_value_t = 25)]
     limit: usize,
-    /// Show all tags of a repository
+    /// Show the tags of a repository
     #[arg(long)]
     list_tags: bool,
     /// Show descriptions whole

@@ -23,7 +23,7 @@ pub(crate) struct Prune {
     /// Don't ask
     #[arg(short, long)]
     force: bool,
-    /// Only what was made before: until=TIME, until=24h
+    /// Containers and images made before: until=24h
     #[arg(long, value_name = "FILTER")]
     filter: Option<Until>,
 }
