@@ -139,6 +139,19 @@ fn what_is_not_contents_is_checked_too() {
 }
 
 #[test]
+fn a_path_as_long_as_can_be_is_checked() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let longest = format!("{}end", "a/".repeat(2046));
+    let tar = Layer::new().pax("path", longest.as_bytes()).file("short", "some").finish();
+    load(&place, &[tar], "a");
+    let found = place.store.check().unwrap();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
 fn what_is_damaged_is_removed_unless_it_is_in_use() {
     if !is_root() {
         return;

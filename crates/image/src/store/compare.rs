@@ -21,8 +21,8 @@ pub(super) fn compare(staging: BorrowedFd<'_>, made: &str, layer: BorrowedFd<'_>
         .map_err(|e| Error::call("openat2", "diff", e))?;
     let layer = directory(layer, b"diff").map_err(|e| lost(b"diff", e))?;
     let both = Pair { made, found: layer };
-    both.attributes(b".")?;
-    let mut paths = vec![b".".to_vec()];
+    both.attributes(b"/")?;
+    let mut paths = vec![Vec::new()];
     // By path, one directory open at a time: a layer may be deeper than a process has descriptors.
     while let Some(path) = paths.pop() {
         let inner = Pair {
@@ -31,7 +31,7 @@ pub(super) fn compare(staging: BorrowedFd<'_>, made: &str, layer: BorrowedFd<'_>
             found: directory(both.found.as_fd(), &path).map_err(|e| lost(&path, e))?,
         };
         for name in inner.names(&path)? {
-            let path = [&path, &b"/"[..], &name].concat();
+            let path = below(&path, &name);
             if inner.same(&name, &path)? == FileType::Directory {
                 paths.push(path);
             }
@@ -51,12 +51,11 @@ impl Pair {
     fn names(&self, path: &[u8]) -> Result<BTreeSet<Vec<u8>>> {
         let made = names(&self.made).map_err(|e| Error::call("getdents64", shown(path), e))?;
         let found = names(&self.found).map_err(|e| lost(path, e))?;
-        let at = |name: &Vec<u8>| [path, b"/", name].concat();
         if let Some(name) = made.difference(&found).next() {
-            return Err(wrong(&at(name), "it is missing"));
+            return Err(wrong(&below(path, name), "it is missing"));
         }
         if let Some(name) = found.difference(&made).next() {
-            return Err(wrong(&at(name), "it is no part of the layer"));
+            return Err(wrong(&below(path, name), "it is no part of the layer"));
         }
         Ok(made)
     }
@@ -139,7 +138,13 @@ fn differ(made: &Stat, found: &Stat, kind: FileType) -> Option<String> {
         .then(|| "its time of modification was changed".to_owned())
 }
 
+/// A path that is no longer than the layer's own: it may be as long as can be.
+fn below(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() }
+}
+
 fn directory(at: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let path = if path.is_empty() { b"." } else { path };
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat2(at, path, flags, Mode::empty(), resolve)
@@ -184,7 +189,6 @@ fn xattrs(fd: &OwnedFd) -> rustix::io::Result<BTreeMap<String, Vec<u8>>> {
 }
 
 fn wrong(path: &[u8], why: &str) -> Error {
-    let path = path.strip_prefix(b"./").unwrap_or(path);
     Error::new(ErrorKind::Corrupt, format!("{}: {why}", shown(path)))
 }
 
