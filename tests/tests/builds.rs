@@ -25,6 +25,7 @@ tests! {
     the_blog_is_built_by_its_own_dockerfile [Blog],
     names_of_one_file_stay_so,
     what_is_unpacked_may_have_another_owner,
+    what_is_at_an_address_is_added,
 }
 
 /// A directory with these files, to build in.
@@ -129,7 +130,9 @@ fn what_fails_is_told_with_its_line(node: &Node) {
     refuse("FROM busybox\nCOPY missing /", &["Dockerfile:2", "'missing'"]);
     refuse("FROM busybox\nRUN [\"/no/such\"]", &["Dockerfile:2", "/no/such"]);
     refuse("FROM localhost/missing", &["Dockerfile:1", "localhost/missing"]);
-    refuse("FROM busybox\nADD https://x.example/a /", &["Dockerfile:2", "https://x.example/a"]);
+    refuse("FROM busybox\nADD https://x.example/a.git /", &["Dockerfile:2", "x.example/a.git"]);
+    refuse("FROM busybox\nADD git@x.example:a /", &["Dockerfile:2", "git@x.example:a"]);
+    refuse("FROM busybox\nCOPY http://x.example/a /", &["Dockerfile:2", "http://x.example/a"]);
     let context =
         context(node, &[("Dockerfile", "FROM busybox\nENV PATH=/bin\nRUN echo so; false")]);
     let said = node.sandbar(["build", "-q", &context.display().to_string()]).code(1);
@@ -459,4 +462,43 @@ fn what_is_unpacked_may_have_another_owner(node: &Node) {
     fs::copy(archive, context.join("a.tar")).expect("the archive");
     node.says("build -q -t x").with([context]).ok();
     assert_eq!(shell(node, "stat -c '%U %a' /d /d/in"), "alice 755\nalice 600\n");
+}
+
+fn what_is_at_an_address_is_added(node: &Node) {
+    node.has_busybox();
+    let served = node.path("served");
+    fs::create_dir(&served).expect("a directory");
+    fs::write(served.join("file.txt"), "from there\n").expect("a file");
+    fs::write(served.join("a.tar"), Rootfs::new().file("in", 0o644, b"").into_archive())
+        .expect("one");
+    let server = node.run("/bin/busybox", ["httpd", "-f", "-p", "127.0.0.1:8000", "-h"]);
+    let server = server.with([&served]).begin();
+    until("the server", SOON, || get("127.0.0.1:8000", "/file.txt").filter(|it| it.status == 200));
+    let checksum = "sha256:19bb43bd8aab64bbb2c2c6b7a5e10b8d1b5e8c3e3f0b2b8b2b5b6d1b4a1d5a0e";
+    let dockerfile = "\
+FROM busybox
+ARG FROM=http://127.0.0.1:8000
+ADD $FROM/file.txt?query=1 /d/
+ADD --chmod=644 --chown=alice $FROM/file.txt /named
+ADD $FROM/a.tar /d/
+";
+    build(node, dockerfile, &[], &[]);
+    let said = shell(node, "cat /d/file.txt; stat -c '%n %a %U' /d/* /named");
+    let expected = "/d/a.tar 600 root\n/d/file.txt 600 root\n/named 644 alice\n";
+    assert_eq!(said, format!("from there\n{expected}"));
+    let with = |checksum: &str| {
+        let dockerfile =
+            format!("FROM busybox\nADD --checksum={checksum} http://127.0.0.1:8000/file.txt /x\n");
+        context(node, &[("Dockerfile", &dockerfile)]).display().to_string()
+    };
+    let wrong =
+        node.sandbar(["build", "-q", &with(checksum)]).refused(1, &["Dockerfile:2", checksum]);
+    let said = wrong.stderr();
+    let right = said.split("it is ").nth(1).and_then(|it| it.get(..71)).expect("the digest");
+    let first = node.sandbar(["build", "-q", &with(right)]).ok();
+    server.kill();
+    // Whose digest is known is not fetched again.
+    assert_eq!(node.sandbar(["build", "-q", &with(right)]).ok(), first);
+    let gone = context(node, &[("Dockerfile", dockerfile)]).display().to_string();
+    node.sandbar(["build", "-q", &gone]).refused(1, &["Dockerfile:3", "127.0.0.1:8000", "refused"]);
 }

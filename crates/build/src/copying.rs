@@ -1,8 +1,10 @@
 //! Copying what was selected into a stage, as `COPY` and `ADD` ask for it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::Read;
 
+use jiff::Timestamp;
 use rustix::fs::{FileType, Timespec};
 
 use crate::archive::{self, Owners};
@@ -38,7 +40,7 @@ pub(crate) struct Copying<'a> {
     /// Whether there is more to copy than one thing.
     pub(crate) several: bool,
     /// When it is, if that is said.
-    pub(crate) now: Option<jiff::Timestamp>,
+    pub(crate) now: Option<Timestamp>,
 }
 
 impl Copying<'_> {
@@ -100,7 +102,7 @@ impl Copying<'_> {
 
     pub(crate) fn text(&self, canvas: &mut Canvas, name: &str, text: &str) -> Result<()> {
         let to = self.file_place(canvas, name.as_bytes())?;
-        let now = self.now.unwrap_or_else(jiff::Timestamp::now);
+        let now = self.now.unwrap_or_else(Timestamp::now);
         let attributes = Attributes {
             mode: self.plan.mode.unwrap_or(0o644),
             owner: self.owner.unwrap_or((0, 0)),
@@ -108,6 +110,25 @@ impl Copying<'_> {
             extended: Vec::new(),
         };
         canvas.put(&to, Content::File(&mut text.as_bytes()), &attributes)
+    }
+
+    /// Copies what was fetched: its owner's alone, as Docker has it.
+    pub(crate) fn fetched(
+        &self,
+        canvas: &mut Canvas,
+        name: &str,
+        mut file: File,
+        modified: Option<Timestamp>,
+    ) -> Result<()> {
+        let to = self.file_place(canvas, name.as_bytes())?;
+        let time = modified.or(self.now).unwrap_or_else(Timestamp::now);
+        let attributes = Attributes {
+            mode: self.plan.mode.unwrap_or(0o600),
+            owner: self.owner.unwrap_or((0, 0)),
+            mtime: Timespec { tv_sec: time.as_second(), tv_nsec: 0 },
+            extended: Vec::new(),
+        };
+        canvas.put(&to, Content::File(&mut file), &attributes)
     }
 
     /// Where a file goes: into a directory, or to just the path that was said.

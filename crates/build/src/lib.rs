@@ -38,6 +38,7 @@ mod instant;
 mod layers;
 mod owner;
 mod pattern;
+mod remote;
 mod request;
 mod run;
 mod scope;

@@ -89,6 +89,12 @@ pub trait Host {
     /// Why it can't be had.
     fn pull(&self, name: &str, platform: &Platform) -> Result<ImageId, Cause>;
 
+    /// Brings what is at an address in, into `file`; says when it was last changed, if that is known.
+    ///
+    /// # Errors
+    /// Why it can't be had.
+    fn fetch(&self, url: &str, file: &mut File) -> Result<Option<Timestamp>, Cause>;
+
     /// Tells how the build goes on.
     ///
     /// # Errors

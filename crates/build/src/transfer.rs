@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ignore::Ignore;
 use crate::layers::{Layers, upper};
 use crate::owner;
+use crate::remote::{self, Remote};
 use crate::selection::{Origin, Selection};
 use crate::stage::Built;
 use crate::tree::split;
@@ -18,6 +19,7 @@ use crate::tree::split;
 /// Something that is copied.
 enum Source<'a> {
     Files(Selection<'a>),
+    Remote(Remote),
     Text { name: String, text: String },
 }
 
@@ -43,11 +45,11 @@ impl Builder<'_> {
             Some((tree, what)) => Origin { tree, ignore: None, what, is_roots: false },
             None => self.context.origin(),
         };
-        let sources = self.sources(built, transfer, origin, &plan)?;
+        let mut sources = self.sources(built, transfer, origin, &plan)?;
         let mut key = self.key(if transfer.unpacks { "ADD" } else { "COPY" }, &built.layers);
         plan.add_to(&mut key, transfer);
-        for source in &sources {
-            source.add_to(&mut key)?;
+        for source in &mut sources {
+            source.add_to(self, &mut key)?;
         }
         let key = key.finish();
         let done = self.done_before(&key);
@@ -117,8 +119,14 @@ impl Builder<'_> {
                 }
                 Written::Path(path) => {
                     let path = self.expand(built, path)?;
-                    if let Some(message) = elsewhere(&path, transfer.unpacks) {
-                        return Err(Error::new(Kind::Unsupported, message));
+                    if remote::is_address(&path) {
+                        let remote = Remote::new(&path, transfer, |word| self.expand(built, word))?;
+                        sources.push(Source::Remote(remote));
+                        continue;
+                    }
+                    if transfer.checksum.is_some() {
+                        let message = format!("ADD --checksum: '{path}' is no address");
+                        return Err(Error::new(Kind::Invalid, message));
                     }
                     for path in origin.find(&path)? {
                         sources.push(Source::Files(origin.select(path, &plan.exclude)?));
@@ -165,6 +173,10 @@ impl Builder<'_> {
                 }
                 Source::Files(files) => copying.copy(&mut canvas, &files)?,
                 Source::Text { name, text } => copying.text(&mut canvas, &name, &text)?,
+                Source::Remote(mut remote) => {
+                    let (file, modified) = remote.file(self)?;
+                    copying.fetched(&mut canvas, &remote.name, file, modified)?;
+                }
             }
         }
         let upper = canvas.finish()?;
@@ -217,20 +229,6 @@ impl Builder<'_> {
     }
 }
 
-/// What is asked for from elsewhere, which is not supported.
-fn elsewhere(path: &str, unpacks: bool) -> Option<String> {
-    let is_url = path.starts_with("http://") || path.starts_with("https://");
-    let is_git =
-        path.starts_with("git@") || path.starts_with("git://") || path.starts_with("ssh://");
-    match (unpacks, is_url || is_git) {
-        (true, true) => Some(format!(
-            "ADD {path}: only files of the context are added; fetch it with RUN, or before the build"
-        )),
-        (false, true) => Some(format!("COPY {path}: only files of the context are copied")),
-        _ => None,
-    }
-}
-
 impl Plan {
     fn add_to(&self, key: &mut Key, transfer: &Transfer) {
         key.add("to", &self.to);
@@ -241,8 +239,9 @@ impl Plan {
 }
 
 impl Source<'_> {
-    fn add_to(&self, key: &mut Key) -> Result<()> {
+    fn add_to(&mut self, builder: &Builder<'_>, key: &mut Key) -> Result<()> {
         match self {
+            Self::Remote(remote) => remote.add_to(builder, key),
             Self::Files(files) => {
                 // What a file is called counts, as it may be called so in the image; a directory is not.
                 let name = if files.is_directory() { b"" } else { split(&files.base).1 };
@@ -250,8 +249,8 @@ impl Source<'_> {
                 key.add_digest("files", |hash| files.digest(hash))
             }
             Self::Text { name, text } => {
-                key.add("name", name);
-                key.add("text", text);
+                key.add("name", &*name);
+                key.add("text", &*text);
                 Ok(())
             }
         }

@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::error::Error;
 use std::fmt;
+use std::fs::File;
 
+use jiff::Timestamp;
 use sandbar_build::{Cause, Event, Host};
 use sandbar_engine::{Engine, StreamName};
 use sandbar_image::{ImageId, Platform};
@@ -70,6 +72,20 @@ impl Host for BuildHost<'_> {
             output::progress(&format!("pulling {name}"));
         }
         self.fetch(name, platform).map_err(|failure| Told(failure).into())
+    }
+
+    fn fetch(&self, url: &str, file: &mut File) -> Result<Option<Timestamp>, Cause> {
+        let mut fetch = || -> Done<_> {
+            let action = format!("fetch {url}");
+            let client = self.registry.client(&action)?;
+            let mut fetched = client.fetch(url).doing(&action)?;
+            std::io::copy(&mut fetched.reader, file).doing(&action)?;
+            Ok(fetched.modified)
+        };
+        let modified = fetch().map_err(Told)?;
+        // A time that is none is as if it were not said.
+        let time = modified.and_then(|text| jiff::fmt::rfc2822::parse(&text).ok());
+        Ok(time.map(|time| time.timestamp()))
     }
 
     fn tell(&self, event: Event<'_>) -> Result<(), Cause> {

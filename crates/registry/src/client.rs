@@ -1,6 +1,7 @@
 //! The client: what is known of registries and of who asks, and what was learnt on the way.
 
 mod blob;
+mod fetch;
 mod login;
 mod manifest;
 mod push;
@@ -13,6 +14,7 @@ use std::sync::Mutex;
 use ureq::http::Method;
 
 pub use blob::Blob;
+pub use fetch::Fetched;
 pub use manifest::Manifest;
 pub use push::{Content, Pushed};
 pub use search::Found;

@@ -18,7 +18,7 @@ use crate::peer::{Peer, Who};
 use crate::token::Wanted;
 
 /// How many redirections are followed.
-const MOST_REDIRECTIONS: usize = 5;
+pub(crate) const MOST_REDIRECTIONS: usize = 5;
 
 /// What a request is to be allowed to do, as tokens have it: `repository:a/b:pull`; empty for the registry as such.
 pub(crate) type Scope = str;
@@ -122,7 +122,7 @@ impl Client {
     }
 }
 
-fn is_redirection(status: StatusCode) -> bool {
+pub(crate) fn is_redirection(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 

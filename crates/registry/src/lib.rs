@@ -47,7 +47,7 @@ mod proxies;
 mod token;
 mod url;
 
-pub use client::{Access, Blob, Client, Content, Found, Manifest, Pushed};
+pub use client::{Access, Blob, Client, Content, Fetched, Found, Manifest, Pushed};
 pub use configuration::Configuration;
 pub use credentials::{Credentials, Keyring};
 pub use digest::Digest;

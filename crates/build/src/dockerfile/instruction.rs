@@ -66,6 +66,8 @@ pub(crate) struct Transfer {
     /// Whether the layer is made apart from those below.
     pub(crate) link: bool,
     pub(crate) exclude: Vec<String>,
+    /// The digest of what is at an address.
+    pub(crate) checksum: Option<String>,
 }
 
 /// Where something that is copied comes from.
@@ -233,6 +235,7 @@ impl<'a> Parsing<'a> {
                 ("chmod", Some(mode)) => transfer.chmod = Some(mode),
                 ("link", None) => transfer.link = true,
                 ("link", Some(value)) => transfer.link = self.truth(&value)?,
+                ("checksum", Some(sum)) if transfer.unpacks => transfer.checksum = Some(sum),
                 ("exclude", Some(pattern)) => transfer.exclude.push(pattern),
                 _ => return Err(self.unknown(&flag)),
             }
@@ -393,7 +396,7 @@ mod tests {
     fn what_is_not_supported_or_broken_is_refused() {
         for (text, why) in [
             ("COPY --parents a b", "--parents"),
-            ("ADD --checksum=x a b", "--checksum"),
+            ("COPY --checksum=x a b", "--checksum"),
             ("ADD --from=x a b", "--from"),
             ("RUN --security=insecure a", "--security"),
             ("RUN", "command"),
