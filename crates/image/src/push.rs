@@ -43,6 +43,7 @@ pub struct Pushed {
 /// What all threads of one push share.
 pub(crate) struct Push<'a> {
     store: &'a Store,
+    to: &'a Reference,
     pub(crate) destination: &'a dyn Destination,
     /// How layers must be compressed; `None` is as it comes, and gzip for what is packed.
     compression: Option<Compression>,
@@ -86,13 +87,14 @@ impl Store {
 impl<'a> Push<'a> {
     pub(crate) fn new(
         store: &'a Store,
-        to: &Reference,
+        to: &'a Reference,
         destination: &'a dyn Destination,
         compression: Option<Compression>,
         progress: &'a (dyn Fn(PushProgress) + Sync),
     ) -> Result<Self> {
         Ok(Self {
             store,
+            to,
             destination,
             compression,
             progress,
@@ -134,9 +136,7 @@ impl<'a> Push<'a> {
         let annotations = known.first().map(|known| known.annotations.clone()).unwrap_or_default();
         let bytes = manifest(Dialect::Oci, &source.config, &layers, &annotations)?;
         self.put_config(&source.config)?;
-        let pushed = self.finish(source, name, &bytes, Dialect::Oci.manifest())?;
-        self.store.keep_manifest(&self.staging, &source.id, &bytes)?;
-        Ok(pushed)
+        self.finish(source, name, &bytes, Dialect::Oci.manifest())
     }
 
     /// Whether a manifest is what was asked for.
@@ -182,6 +182,8 @@ impl<'a> Push<'a> {
     ) -> Result<Pushed> {
         let digest = Digest::of(bytes);
         self.put_manifest(name.unwrap_or(&ManifestName::Digest(digest)), bytes, media_type)?;
+        // It is there. What can't be kept here costs the next push some time, no more.
+        let _ = self.store.keep_manifest(&self.staging, &source.id, bytes, Some(self.to));
         Ok(Pushed {
             id: source.id,
             digest,

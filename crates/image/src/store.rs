@@ -9,6 +9,7 @@
 //! layers/<hex>/kept/       what the layer itself replaced, if anything
 //! images/<hex>             a record for each image: its layers and size; written last, so it says "whole"
 //! manifests/<hex>          the id of the image that a manifest of that digest describes
+//! places/<hex>             where a manifest of that digest was pushed to, if it was
 //! references/<hex>         a name and its image's id, under the digest of the name
 //! lists/<hex>              a manifest list, under the digest of its name; locked while one is changed
 //! partial/<hex>            what has come of a layer's blob, locked while more comes; a later pull goes on from there
@@ -29,6 +30,7 @@ mod list;
 mod lists;
 mod lock;
 mod open;
+mod places;
 mod prune;
 mod record;
 mod references;

@@ -131,6 +131,26 @@ fn a_manifest_that_was_pulled_is_pushed_as_it_is_where_its_blobs_are() {
 }
 
 #[test]
+fn what_was_pushed_to_one_repository_is_mounted_in_another() {
+    if !is_root() {
+        return;
+    }
+    let (place, first) = (loaded(), Registry::default());
+    let pushed = ok(push(&place, "a:1", "r.io/one:1", &first));
+    let blobs: BTreeSet<_> = first.blobs.lock().unwrap().keys().copied().collect();
+    let elsewhere = BTreeMap::from([("one".to_owned(), blobs)]);
+    let second = Registry { elsewhere: elsewhere.clone(), ..Registry::default() };
+    assert_eq!(ok(push(&place, "a:1", "r.io/two:1", &second)), pushed);
+    assert_eq!(second.sent(), 1, "more than the configuration");
+    // Not in another registry that has a repository of that name.
+    let third = Registry { elsewhere, ..Registry::default() };
+    ok(push(&place, "a:1", "q.io/two:1", &third));
+    assert_eq!(third.sent(), 3);
+    place.store.remove("a:1", Removal::AllNames, |_| false).unwrap();
+    assert_eq!(std::fs::read_dir(place.path("store/places")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_layer_that_is_there_in_any_form_is_not_packed_unless_the_form_is_asked_for() {
     if !is_root() {
         return;

@@ -53,7 +53,8 @@ impl Store {
         Ok(all)
     }
 
-    /// Where the layers of all images may be in `registry`: every repository of it that an image has a name in.
+    /// Where the layers of all images may be in `registry`: every repository of it that an image has a name in, or was
+    /// pushed to.
     pub(crate) fn known_blobs(&self, registry: &str) -> Result<KnownBlobs> {
         let mut places: BTreeMap<ImageId, BTreeSet<String>> = BTreeMap::new();
         for (reference, id) in self.all_references()? {
@@ -63,13 +64,16 @@ impl Store {
         }
         let mut blobs = KnownBlobs::new();
         for known in self.known(None)? {
+            let mut repositories = places.get(&known.id).cloned().unwrap_or_default();
+            let pushed = self.places(&known.digest)?.into_iter();
+            repositories.extend(pushed.filter(|(there, _)| there == registry).map(|(_, it)| it));
             for (diff_id, part) in known.layers {
                 let same = blobs.entry(diff_id).or_default();
                 let at = same.iter().position(|blob| blob.part == part).unwrap_or_else(|| {
                     same.push(KnownBlob { part, repositories: BTreeSet::new() });
                     same.len() - 1
                 });
-                same[at].repositories.extend(places.get(&known.id).into_iter().flatten().cloned());
+                same[at].repositories.extend(repositories.iter().cloned());
             }
         }
         Ok(blobs)

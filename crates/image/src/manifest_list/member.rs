@@ -41,7 +41,7 @@ impl Store {
                     })
                 })?;
                 let bytes = manifest(Dialect::Oci, &source.config, &layers, &BTreeMap::new())?;
-                self.keep_manifest(&Staging::new(self)?, &source.id, &bytes)?;
+                self.keep_manifest(&Staging::new(self)?, &source.id, &bytes, None)?;
                 (bytes, Dialect::Oci.manifest().to_owned())
             }
         };

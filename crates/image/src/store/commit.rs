@@ -125,20 +125,6 @@ impl Store {
         }
     }
 
-    /// Keeps a manifest that was made for an image, if that is there still.
-    pub(crate) fn keep_manifest(
-        &self,
-        staging: &Staging,
-        id: &ImageId,
-        manifest: &[u8],
-    ) -> Result<()> {
-        let _lock = self.lock_shared()?;
-        match self.record(id)? {
-            Some(_) => self.describe(staging, manifest, id),
-            None => Ok(()),
-        }
-    }
-
     fn write_blob(&self, staging: &Staging, digest: Digest, bytes: &[u8]) -> Result<()> {
         let name = digest.hex();
         match self.read_whole(&self.blobs, &name)? {

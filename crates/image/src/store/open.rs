@@ -23,6 +23,7 @@ pub struct Store {
     pub(crate) manifests: OwnedFd,
     pub(super) references: OwnedFd,
     pub(super) lists: OwnedFd,
+    pub(super) places: OwnedFd,
     pub(super) tmp: OwnedFd,
     pub(crate) partial: OwnedFd,
     pub(crate) limits: Limits,
@@ -63,7 +64,7 @@ impl Store {
         };
         let (layers, images) = (directory("layers")?, directory("images")?);
         let (manifests, references) = (directory("manifests")?, directory("references")?);
-        let lists = directory("lists")?;
+        let (lists, places) = (directory("lists")?, directory("places")?);
         let (tmp, partial) = (directory("tmp")?, directory("partial")?);
         staging::sweep(&tmp)?;
         Ok(Self {
@@ -75,6 +76,7 @@ impl Store {
             manifests,
             references,
             lists,
+            places,
             tmp,
             partial,
             limits,

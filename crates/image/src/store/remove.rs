@@ -95,6 +95,13 @@ impl Store {
                 _ => unlink(&self.manifests, &manifest)?,
             }
         }
+        for name in self.names(&self.places)? {
+            if let Some(manifest) = Digest::from_hex(&name)
+                && !blobs.contains(&manifest)
+            {
+                unlink(&self.places, &manifest)?;
+            }
+        }
         for name in self.names(&self.layers)? {
             let needed = Digest::from_hex(&name).is_some_and(|layer| layers.contains(&layer));
             if !needed && !is_held(&self.layers, &name) {
