@@ -63,6 +63,14 @@ fn an_image_is_pushed_and_is_the_same_for_others(node: &Node) {
     let id = has_app(node);
     let digest = node.says(&format!("push app:1 {REGISTRY}/team/app:1")).ok();
     assert!(digest.starts_with("sha256:"), "{digest}");
+    // Only a terminal is told how far it is.
+    let push = node.says(&format!("push app:1 {REGISTRY}/team/other:1"));
+    let mut terminal = node.terminal(&push);
+    terminal.shows(": already there");
+    terminal.shows(digest.trim());
+    assert_eq!(terminal.wait(), 0);
+    let quiet = push.run();
+    assert_eq!((quiet.stdout(), quiet.stderr()), (digest.clone(), String::new()));
     let manifest = skopeo(node, "team/app:1");
     assert_eq!(manifest["config"]["digest"], id.as_str());
     // By its own name, and as zstd.

@@ -81,9 +81,11 @@ fn what_can_not_be_saved_is_told(node: &Node) {
     node.says("save a:1 -o /no/such/file").refused(1, &["/no/such/file"]);
     node.says("save a:1 b:1 --format docker-dir -o /run/test/d").refused(1, &["one image"]);
     node.says("save a:1 --format zip").code(2);
-    let mut terminal = node.terminal(&node.says("save a:1"));
-    terminal.shows("to a terminal");
-    assert_eq!(terminal.wait(), 1);
+    for line in ["save a:1", "save a:1 -o /dev/tty"] {
+        let mut terminal = node.terminal(&node.says(line));
+        terminal.shows("to a terminal");
+        assert_eq!(terminal.wait(), 1);
+    }
 }
 
 fn skopeo_reads_every_format(node: &Node) {

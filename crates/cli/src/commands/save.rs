@@ -76,6 +76,9 @@ impl Save {
             Some(path) => {
                 let writing = format!("write {}", path.display());
                 let mut file = WholeFile::create(path).doing(&writing)?;
+                if isatty(&file.file) {
+                    return Err(to_terminal(&action));
+                }
                 store.save(&images, format, &mut file.file).doing(action)?;
                 file.keep().doing(writing)?;
             }
@@ -84,8 +87,7 @@ impl Save {
                 return Err(Failure::new(message).hint("name the directory with -o"));
             }
             None if isatty(stdout()) => {
-                let message = format!("cannot {action} to a terminal");
-                return Err(Failure::new(message).hint("name a file with -o, or pipe it on"));
+                return Err(to_terminal(&action));
             }
             None => {
                 let own: OwnedFd = stdio::own(stdout())?;
@@ -96,4 +98,9 @@ impl Save {
         }
         Ok(Exit::SUCCESS)
     }
+}
+
+fn to_terminal(action: &str) -> Failure {
+    let message = format!("cannot {action} to a terminal");
+    Failure::new(message).hint("name a file with -o, or pipe it on")
 }

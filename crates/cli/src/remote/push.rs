@@ -1,8 +1,8 @@
 //! Pushing to registries: a registry's repository as the store wants it.
 
 use sandbar_image::{
-    Cause, Compression, Destination, Digest, Home, ManifestName, OutgoingBlob, PushProgress,
-    Pushed, Reference, Store,
+    Cause, Compression, Destination, Digest, ErrorKind, Home, ManifestName, OutgoingBlob,
+    PushProgress, Pushed, Reference, Store,
 };
 use sandbar_registry::{Client, Content, Location};
 
@@ -34,7 +34,18 @@ pub(crate) fn push(
     };
     let action = format!("push {image} to {name}");
     let repository = Repository::new(client, &name).doing(&action)?;
-    store.push(image, &name, &repository, order.compression, progress).doing(&action)
+    let pushed = store.push(image, &name, &repository, order.compression, progress);
+    pushed.map_err(|error| of_image(store, &action, image, error))
+}
+
+/// The failure of an error about an image, which may be none but a manifest list.
+fn of_image(store: &Store, action: &str, image: &str, error: sandbar_image::Error) -> Failure {
+    let is_list = error.kind() == ErrorKind::NotFound && store.find_list(image).is_ok();
+    let failure = Failure::of(action, error);
+    match is_list {
+        true => failure.hint("it is a manifest list: 'sandbar manifest push' pushes it"),
+        false => failure,
+    }
 }
 
 /// A destination as it was written: a name without a registry is Docker Hub's, as with Docker and Podman.
@@ -48,7 +59,8 @@ pub(crate) fn named(what: &str, name: &str) -> Done<Reference> {
 /// Where an image's own name says that it belongs.
 fn own(store: &Store, image: &str) -> Done<Reference> {
     let action = format!("push {image}");
-    match store.find(image).doing(&action)?.reference {
+    let found = store.find(image).map_err(|error| of_image(store, &action, image, error))?;
+    match found.reference {
         Some(reference) => not_here(&action, reference),
         None => Err(Failure::new(format!("cannot {action}: an id does not say where to"))
             .hint(format!("name the destination: sandbar push {image} REGISTRY/REPOSITORY:TAG"))),
