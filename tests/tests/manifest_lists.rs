@@ -157,6 +157,12 @@ fn what_can_not_be_listed_is_told(node: &Node) {
     node.says(&format!("manifest inspect {REGISTRY}/no:1")).refused(1, &["no:1", "404"]);
     let none = format!("manifest remove all sha256:{}", "0".repeat(64));
     node.says(&none).refused(1, &["localhost/all", "not in", "manifest inspect"]);
+    node.says("manifest annotate all here:1").code(2);
+    node.says("manifest add all there:1 --arch").with(["a b"]).refused(1, &["not a platform"]);
+    node.says("manifest annotate all there:1 --arch arm").refused(1, &["not in", "hint: "]);
+    node.says("manifest annotate all here:1 --arch arm --variant v6").ok();
+    assert!(node.says("manifest ls").ok().contains("linux/arm/v6"));
+    node.says(&format!("manifest annotate all here:1 --arch {OURS}")).ok();
     node.says("manifest rm none").refused(1, &["none"]);
     node.says("push all").refused(1, &["no image", "manifest push"]);
     node.says("save all").refused(1, &["all is a manifest list", "OCI"]);

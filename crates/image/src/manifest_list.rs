@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::store::encode;
+pub(crate) use member::sound;
 pub use push::{ListPush, RemoteOf};
 
 /// An index's type.

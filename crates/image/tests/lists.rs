@@ -20,7 +20,8 @@ use harness::{INDEX, LAYER, Layer, MANIFEST, Oci, Place, chain, is_root};
 use registry::Registry;
 use remote::{Memory, index};
 use sandbar_image::{
-    Digest, Error, ErrorKind, ListPush, ManifestList, Reference, Remote, Removal, SaveFormat,
+    Digest, Error, ErrorKind, ListPush, ManifestList, Platform, Reference, Remote, Removal,
+    SaveFormat,
 };
 use serde_json::{Value, json};
 
@@ -242,10 +243,32 @@ fn lists_are_made_amended_and_removed() {
     assert_eq!(list.members.len(), 3);
     assert_eq!(list.members[2].platform.to_string(), "linux/arm/v6");
     assert_eq!(store.find_list("localhost/all:1").unwrap(), list);
-    let list = store.remove_from_list("all:1", &list.members[1].digest).unwrap();
+    // By a digest, an image, or what it was looked up as.
+    let removed = store.remove_from_list("all:1", &list.members[1].digest.to_string()).unwrap();
+    assert_eq!(removed, list.members[1]);
+    let arm = |platform: &Platform| platform.with(None, Some("arm"), None);
+    let changed = store.annotate_in_list("all:1", "a:1", arm).unwrap();
+    assert_eq!(changed.platform.to_string(), "linux/arm/v7");
+    let odd = |platform: &Platform| platform.with(Some("a b"), None, None);
+    let error = store.annotate_in_list("all:1", "a:1", odd).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidReference);
+    for other in ["b:1", "no:1", &Digest::of(b"").to_string()] {
+        let error = store.remove_from_list("all:1", other).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{other}");
+    }
+    let list = store.find_list("all:1").unwrap();
     assert_eq!(list.members.len(), 2);
-    let error = store.remove_from_list("all:1", &Digest::of(b"")).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let mut there = list.members.clone();
+    for (member, digest) in there.iter_mut().zip([b"1", b"2"]) {
+        (member.image, member.digest) = (None, Digest::of(digest));
+        member.from = Some(name("r.io/there:1"));
+    }
+    store.create_list(&name("localhost/there:1"), there, false).unwrap();
+    let error = store.remove_from_list("there:1", "r.io/there:1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Ambiguous);
+    store.remove_from_list("there:1", &Digest::of(b"1").to_string()).unwrap();
+    store.remove_from_list("there:1", "r.io/there:1").unwrap();
+    store.remove_list("there:1").unwrap();
     store.create_list(&name("docker.io/library/empty:1"), Vec::new(), false).unwrap();
     let empty = store.find_list("empty:1").unwrap();
     let error = push(&place, &empty, &Registry::default(), None).unwrap_err();

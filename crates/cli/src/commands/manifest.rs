@@ -1,6 +1,7 @@
 //! The commands of manifest lists.
 
 mod add;
+mod annotate;
 mod create;
 mod inspect;
 mod ls;
@@ -9,10 +10,11 @@ mod remove;
 mod rm;
 
 use clap::Subcommand;
+use sandbar_image::{Error, ErrorKind};
 
 use crate::cli::Exit;
 use crate::context::Context;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// Put images of several platforms under one name, and push them
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,7 @@ pub(crate) struct Manifest {
 enum Command {
     Create(create::Create),
     Add(add::Add),
+    Annotate(annotate::Annotate),
     Inspect(inspect::Inspect),
     Push(push::Push),
     Remove(remove::Remove),
@@ -39,6 +42,7 @@ impl Manifest {
         match self.command {
             Command::Create(command) => command.execute(context),
             Command::Add(command) => command.execute(context),
+            Command::Annotate(command) => command.execute(context),
             Command::Inspect(command) => command.execute(context),
             Command::Push(command) => command.execute(context),
             Command::Remove(command) => command.execute(context),
@@ -49,11 +53,17 @@ impl Manifest {
 }
 
 /// A failure with a list, of which there may be none.
-fn failed(action: &str, error: sandbar_image::Error) -> crate::failure::Failure {
-    let is_missing = error.kind() == sandbar_image::ErrorKind::NotFound;
-    let failure = crate::failure::Failure::of(action, error);
-    match is_missing {
-        true => failure.hint("'sandbar manifest ls' shows what there is"),
-        false => failure,
-    }
+fn failed(action: &str, error: Error) -> Failure {
+    with_hint(action, error, "'sandbar manifest ls' shows what there is")
+}
+
+/// A failure with a member of a list, which may not be there.
+fn of_member(action: &str, error: Error) -> Failure {
+    with_hint(action, error, "'sandbar manifest ls' and 'manifest inspect' show what there is")
+}
+
+fn with_hint(action: &str, error: Error, hint: &str) -> Failure {
+    let hinted = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Ambiguous);
+    let failure = Failure::of(action, error);
+    if hinted { failure.hint(hint) } else { failure }
 }

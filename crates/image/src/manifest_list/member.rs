@@ -89,6 +89,6 @@ impl Store {
 }
 
 /// A platform, if it is made of words: what is in a manifest may be anything.
-fn sound(platform: &Platform) -> Result<Platform> {
+pub(crate) fn sound(platform: &Platform) -> Result<Platform> {
     platform.to_string().parse()
 }

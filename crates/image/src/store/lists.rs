@@ -9,7 +9,8 @@ use super::record::{decode, encode};
 use super::{Staging, Store};
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, ErrorKind, Result};
-use crate::manifest_list::{ManifestList, Member};
+use crate::manifest_list::{ManifestList, Member, sound};
+use crate::platform::Platform;
 use crate::reference::Reference;
 
 /// A reference may be longer than a file's name; its digest never is, and holds no slash.
@@ -48,21 +49,60 @@ impl Store {
         Ok(list)
     }
 
-    /// Takes a member out of a list, by its manifest's digest.
+    /// Takes a member out of a list. It is called by its manifest's digest, or by an image's name or id.
     ///
     /// # Errors
-    /// As [`Store::find_list`]; [`ErrorKind::NotFound`] also if it is not in there.
-    pub fn remove_from_list(&self, name: &str, member: &Digest) -> Result<ManifestList> {
+    /// As [`Store::find_list`]; [`ErrorKind::NotFound`] also if it is not in there; [`ErrorKind::Ambiguous`] if several
+    /// are called so.
+    pub fn remove_from_list(&self, name: &str, member: &str) -> Result<Member> {
         let _changing = self.change_lists()?;
         let mut list = self.find_list(name)?;
-        let before = list.members.len();
-        list.members.retain(|known| known.digest != *member);
-        if list.members.len() == before {
-            let message = format!("{member} is not in the manifest list {}", list.name);
-            return Err(Error::new(ErrorKind::NotFound, message));
-        }
+        let at = self.position(&list, member)?;
+        let removed = list.members.remove(at);
         self.write_list(&list)?;
-        Ok(list)
+        Ok(removed)
+    }
+
+    /// Has a member of a list be for what `change` makes of what it is for. It is called as in
+    /// [`Store::remove_from_list`].
+    ///
+    /// # Errors
+    /// As [`Store::remove_from_list`].
+    pub fn annotate_in_list(
+        &self,
+        name: &str,
+        member: &str,
+        change: impl FnOnce(&Platform) -> Platform,
+    ) -> Result<Member> {
+        let _changing = self.change_lists()?;
+        let mut list = self.find_list(name)?;
+        let at = self.position(&list, member)?;
+        list.members[at].platform = change(&list.members[at].platform);
+        self.write_list(&list)?;
+        Ok(list.members.swap_remove(at))
+    }
+
+    /// Which member is called so.
+    fn position(&self, list: &ManifestList, member: &str) -> Result<usize> {
+        let image = self.find(member).ok().map(|image| image.id);
+        let names = Reference::candidates(member).unwrap_or_default();
+        let is_it = |known: &Member| {
+            known.digest.to_string() == member
+                || image.is_some() && known.image == image
+                || known.from.as_ref().is_some_and(|from| names.contains(from))
+        };
+        let mut found = (0..list.members.len()).filter(|at| is_it(&list.members[*at]));
+        match (found.next(), found.next()) {
+            (Some(at), None) => Ok(at),
+            (None, _) => {
+                let message = format!("{member} is not in the manifest list {}", list.name);
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+            (Some(_), Some(_)) => {
+                let message = format!("several in the manifest list {} are of {member}", list.name);
+                Err(Error::new(ErrorKind::Ambiguous, message))
+            }
+        }
     }
 
     /// The manifest list called `name`. A short name is tried as `localhost/NAME` first, then at `docker.io`.
@@ -120,6 +160,9 @@ impl Store {
     }
 
     fn write_list(&self, list: &ManifestList) -> Result<()> {
+        for member in &list.members {
+            sound(&member.platform)?;
+        }
         let staging = Staging::new(self)?;
         self.write_whole(&staging, &self.lists, &file_name(&list.name), &encode(list)?)
     }

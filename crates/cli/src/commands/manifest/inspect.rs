@@ -10,7 +10,7 @@ use crate::options::RegistryAccess;
 use crate::output;
 use crate::remote::members::served;
 
-/// Show a manifest list as the index that it is, or what a registry has
+/// Show a manifest list as an index, or what a registry has
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inspect {
     #[command(flatten)]

@@ -1,8 +1,6 @@
 //! `sandbar manifest remove`.
 
-use sandbar_image::Digest;
-
-use super::failed;
+use super::of_member;
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::Result;
@@ -13,18 +11,15 @@ use crate::output;
 pub(crate) struct Remove {
     /// The list
     list: String,
-    /// Its manifest's digest, as 'inspect' shows it
-    digest: Digest,
+    /// The image, or its manifest's digest as 'inspect' shows it
+    image: String,
 }
 
 impl Remove {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
-        let action = format!("take {} out of {}", self.digest, self.list);
-        let store = context.images()?;
-        store
-            .remove_from_list(&self.list, &self.digest)
-            .map_err(|error| failed(&action, error).hint("'sandbar manifest inspect' shows all"))?;
-        output::line(self.digest)?;
+        let action = format!("take {} out of {}", self.image, self.list);
+        let removed = context.images()?.remove_from_list(&self.list, &self.image);
+        output::line(removed.map_err(|error| of_member(&action, error))?.digest)?;
         Ok(Exit::SUCCESS)
     }
 }
