@@ -298,7 +298,13 @@ impl Server {
         let own = Zone { network: &self.network, names: self.watch.known() };
         let zones = self.siblings.zones(&reach.networks, own);
         let forwards = reach.forwards || !self.network.internal;
+        let is_own = self.network.listen.contains(&source);
         let reply = match look_up(&zones, &question.query.name) {
+            // From this very host, and perhaps another network's resolver, where the host's resolvers are several of
+            // them: two that asked each other would never end. The C library asks its next server then.
+            Known::Elsewhere if forwards && is_own => {
+                question.reply(ResponseCode::Refused, Vec::new())
+            }
             Known::Elsewhere if forwards => return self.ask(question, origin, source),
             Known::Elsewhere | Known::Nobody => question.reply(ResponseCode::NXDomain, Vec::new()),
             Known::Addresses(addresses) => {

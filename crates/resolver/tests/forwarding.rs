@@ -40,6 +40,26 @@ fn what_is_not_of_the_network_is_asked_of_the_host_s_resolver() {
     });
 }
 
+/// Which may be another network's resolver, where the host's resolvers are several of them.
+#[test]
+fn what_the_host_itself_asks_is_not_asked_of_the_host_s_resolvers() {
+    on_a_node("what_the_host_itself_asks_is_not_asked_of_the_host_s_resolvers", || {
+        resolv_conf(&["127.0.0.11"]);
+        upstream("127.0.0.11", |question, _tcp| vec![answered(question, &["192.0.2.1"])]);
+        node::put(&started(""), "b", "address 10.85.0.3 name web");
+        let asked = |name| {
+            let socket = UdpSocket::bind("10.85.0.1:0").unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            socket.connect("10.85.0.1:53").unwrap();
+            let question = question(name, A, None).to_vec().unwrap();
+            Message::from_vec(&node::exchange(&socket, &question).unwrap()).unwrap()
+        };
+        assert_eq!(asked("example.com.").metadata.response_code, ResponseCode::Refused);
+        assert_eq!(asked("web.").answers.len(), 1);
+        assert_eq!(found("example.com.", A), ["192.0.2.1"], "by a pod");
+    });
+}
+
 #[test]
 fn the_host_s_resolvers_are_those_of_now() {
     on_a_node("the_host_s_resolvers_are_those_of_now", || {
