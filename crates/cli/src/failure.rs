@@ -186,6 +186,9 @@ impl From<sandbar_engine::Error> for Cause {
     }
 }
 
+/// What to do about damaged images.
+const REPAIR: &str = "'sandbar system check --repair' removes what is damaged";
+
 /// What to do about a failure of the engine, where that can be said without knowing more.
 fn hint_of(kind: Kind) -> Option<&'static str> {
     Some(match kind {
@@ -205,6 +208,7 @@ fn hint_of(kind: Kind) -> Option<&'static str> {
         Kind::Denied => "run sandbar as root",
         Kind::CommandNotFound => "check the command's spelling and that the image has it",
         Kind::CommandNotExecutable => "check the file's mode, and its interpreter or architecture",
+        Kind::DamagedImages => REPAIR,
         Kind::NoNetwork => "--net=host and --net=none need no bridge; see 'sandbar info'",
         _ => return None,
     })
@@ -219,6 +223,7 @@ impl From<sandbar_image::Error> for Cause {
             ErrorKind::InUse => Some("remove the containers that use it first: 'sandbar ps -a'"),
             ErrorKind::Referenced => Some("give one of its names, or -f to remove them all"),
             ErrorKind::Busy => Some("try again when others are done with the images"),
+            ErrorKind::Corrupt => Some(REPAIR),
             ErrorKind::Remote => of_registry(&error).and_then(|it| hint_of_registry(it.kind())),
             _ => None,
         };

@@ -38,10 +38,18 @@ impl Engine {
     /// # Errors
     /// What the store's directory gives.
     pub fn images(&self) -> Result<Store, Error> {
-        directories::ensure(&self.roots.images())?;
-        let store = Store::open(&self.roots.images())?;
+        let store = self.images_as_they_are()?;
         pause_image::ensure(&store)?;
         Ok(store)
+    }
+
+    /// The store of images, whether or not the built-in one is in it, or can be: for whoever mends it.
+    ///
+    /// # Errors
+    /// What the store's directory gives.
+    pub fn images_as_they_are(&self) -> Result<Store, Error> {
+        directories::ensure(&self.roots.images())?;
+        Ok(Store::open(&self.roots.images())?)
     }
 
     /// Makes what every pod needs, and after a reboot clears what pods of before have left.

@@ -53,6 +53,8 @@ pub enum Kind {
     NoNetwork,
     /// The network has no address left.
     NoAddress,
+    /// What is kept of images is damaged.
+    DamagedImages,
     /// A system call failed, or a record on disk is not what it must be.
     System,
 }
@@ -120,6 +122,7 @@ impl From<sandbar_image::Error> for Error {
             ErrorKind::Ambiguous => Kind::Ambiguous,
             ErrorKind::InvalidReference => Kind::Invalid,
             ErrorKind::InUse => Kind::InUse,
+            ErrorKind::Corrupt => Kind::DamagedImages,
             _ => Kind::System,
         };
         Self::new(kind, chain(&error))

@@ -19,7 +19,7 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let engine = context.engine()?;
-        let store = engine.images().doing("open the images")?;
+        let store = engine.images_as_they_are().doing("open the images")?;
         let (old, damaged): (Vec<_>, Vec<_>) = store
             .check()
             .doing("check the images")?
