@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 pub(super) use prune::prune;
 
-use super::{images, import, load, pull, rmi, search, tag};
+use super::{build, images, import, load, pull, push, rmi, save, search, tag};
 use crate::cli::Exit;
 use crate::context::Context;
 use crate::failure::Result;
@@ -29,8 +29,11 @@ enum Command {
     #[command(alias = "remove")]
     Rm(rmi::Rmi),
     Prune(prune::Prune),
+    Build(Box<build::Build>),
     Pull(pull::Pull),
+    Push(push::Push),
     Load(load::Load),
+    Save(save::Save),
     Import(import::Import),
     Tag(tag::Tag),
     Search(search::Search),
@@ -43,8 +46,11 @@ impl Image {
             Command::Inspect(command) => command.execute(context),
             Command::Rm(command) => command.execute(context),
             Command::Prune(command) => command.execute(context),
+            Command::Build(command) => command.execute(context),
             Command::Pull(command) => command.execute(context),
+            Command::Push(command) => command.execute(context),
             Command::Load(command) => command.execute(context),
+            Command::Save(command) => command.execute(context),
             Command::Import(command) => command.execute(context),
             Command::Tag(command) => command.execute(context),
             Command::Search(command) => command.execute(),
