@@ -87,7 +87,7 @@ impl Connections {
             Body::Bytes(bytes) => agent.run(head.body(*bytes).map_err(unfit)?),
             Body::Stream { size, open } => {
                 let mut source = open().map_err(|e| {
-                    Error::new(ErrorKind::Io, "what is to be sent can't be read").because(e)
+                    Error::new(ErrorKind::Unreadable, "what is to be sent can't be read").because(e)
                 })?;
                 let body = SendBody::from_reader(&mut source);
                 agent.run(head.header("content-length", *size).body(body).map_err(unfit)?)

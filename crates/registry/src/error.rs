@@ -57,6 +57,8 @@ pub enum ErrorKind {
     Credentials,
     /// The registry's answer makes no sense, or must not be followed.
     Protocol,
+    /// What is to be sent can't be opened.
+    Unreadable,
     /// A system call failed, or a connection broke.
     Io,
 }

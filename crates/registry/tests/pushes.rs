@@ -90,6 +90,27 @@ fn a_blob_is_looked_for_in_other_repositories_and_nothing_is_left_begun() {
 }
 
 #[test]
+fn what_can_not_be_opened_is_not_tried_again() {
+    let server = Server::new(|request| match request.method.as_str() {
+        "HEAD" => Reply::new(404, ""),
+        _ => Reply::new(202, "").header("location", "/up"),
+    });
+    let opened = AtomicUsize::new(0);
+    let content = Content {
+        digest: Digest::of(b"layer"),
+        size: 5,
+        also_in: None,
+        open: &|| {
+            opened.fetch_add(1, Ordering::SeqCst);
+            Err(std::io::Error::other("it is gone"))
+        },
+    };
+    let error = client_of("me", "secret").push_blob(&image(&server), &content).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreadable);
+    assert_eq!(opened.into_inner(), 1);
+}
+
+#[test]
 fn an_upload_that_fails_is_made_again_from_the_beginning() {
     let puts = AtomicUsize::new(0);
     let server = Server::new(move |request| match request.method.as_str() {

@@ -40,7 +40,8 @@ impl Client {
     /// Sees to it that the repository has a blob, and sends it only if it must. Mirrors are not pushed to.
     ///
     /// # Errors
-    /// As the registry refuses, and [`ErrorKind::Io`] if what is to be sent can't be read.
+    /// As the registry refuses, and [`ErrorKind::Unreadable`] if what is to be sent can't be opened, which is not tried
+    /// again.
     pub fn push_blob(&self, location: &Location, content: &Content<'_>) -> Result<Pushed> {
         self.to_home(location, |peer| {
             self.patiently(peer.attempts, || self.push_once(peer, content))
