@@ -148,6 +148,16 @@ fn what_can_not_be_pushed_is_told(node: &Node) {
     node.says(&format!("push app:1 {REGISTRY}/UPPER")).refused(1, &["lower case"]);
     let pinned = format!("{REGISTRY}/app@{id}");
     node.says(&format!("push app:1 {pinned}")).refused(1, &["can't be pushed", &id]);
+    // Nobody is sent what was changed in the store.
+    let rootfs = Rootfs::busybox().file("etc/motd", 0o644, b"bad");
+    node.import("bad:1", rootfs, &[]);
+    let layer = node.inspect("bad:1")["RootFS"]["Layers"][0].as_str().expect("a layer").to_owned();
+    let layer = &layer["sha256:".len()..];
+    fs::write(format!("/var/lib/sandbar/images/layers/{layer}/diff/etc/motd"), "BAD").expect("it");
+    for format in ["gzip", "none"] {
+        let push = format!("push --compression-format {format} bad:1 {REGISTRY}/bad:1");
+        node.says(&push).refused(1, &["bad:1", "damaged in the store"]);
+    }
     registry.kill();
     node.says(&format!("push app:1 {REGISTRY}/app:1")).refused(1, &[REGISTRY, "refused"]);
     // One that gives, and takes nothing.

@@ -13,6 +13,7 @@ mod side_by_side;
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 pub use destination::{Destination, OutgoingBlob};
@@ -52,6 +53,8 @@ pub(crate) struct Push<'a> {
     blobs: KnownBlobs,
     /// One has failed: the others need not go on.
     pub(crate) stop: AtomicBool,
+    /// What could not be read here.
+    unreadable: Mutex<Option<Error>>,
 }
 
 impl Store {
@@ -101,6 +104,7 @@ impl<'a> Push<'a> {
             staging: Staging::new(store)?,
             blobs: store.known_blobs(to.registry())?,
             stop: AtomicBool::new(false),
+            unreadable: Mutex::new(None),
         })
     }
 

@@ -238,8 +238,13 @@ fn a_layer_that_was_changed_in_the_store_is_not_pushed() {
     let place = loaded();
     let top = place.store.find("a:1").unwrap().layers[0].join("etc/top");
     std::fs::write(&top, "pot".repeat(9000)).unwrap();
-    let registry = Registry::default();
-    let error = push(&place, "a:1", "r.io/a:1", &registry).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", chain(&error));
-    assert!(registry.manifests.lock().unwrap().is_empty());
+    for compression in [Compression::Gzip, Compression::Plain] {
+        let registry = Registry::default();
+        let name = "r.io/a:1".parse().unwrap();
+        let pushed = place.store.push("a:1", &name, &registry, Some(compression), &|_| {});
+        let error = pushed.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{}", chain(&error));
+        assert!(chain(&error).contains("damaged"), "{}", chain(&error));
+        assert!(registry.manifests.lock().unwrap().is_empty());
+    }
 }

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use rustix::fs::AtFlags;
 
+use super::side_by_side::lock;
 use super::{OutgoingBlob, Push, PushProgress, refused};
 use crate::compression::Compression;
 use crate::digest::Digest;
@@ -43,6 +44,7 @@ impl Push<'_> {
         if compression == Compression::Plain {
             let part = Part { digest: *diff_id, size, compression };
             let open = || {
+                self.go_on()?;
                 let stream = self.store.layer_stream(diff_id).map_err(io::Error::other)?;
                 Ok(Box::new(self.outgoing(stream, *diff_id, size)) as Box<dyn Read>)
             };
@@ -51,23 +53,22 @@ impl Push<'_> {
         }
         (self.progress)(PushProgress::Packing { layer: *diff_id, size });
         let file = self.nameless()?;
-        let part = pack(stream, compression, &file, &self.stop).map_err(|e| {
-            let kind = match e.kind() {
-                io::ErrorKind::InvalidData => ErrorKind::Corrupt,
-                _ => ErrorKind::Io,
-            };
-            Error::new(kind, format!("compressing layer {diff_id} failed")).because(e)
-        })?;
+        let part = pack(stream, compression, &file, &self.stop)
+            .map_err(|e| unreadable("compressing", diff_id, e))?;
         let section = Section::new(Arc::new(file), 0, part.size);
-        let open =
-            || Ok(Box::new(self.outgoing(section.clone(), *diff_id, part.size)) as Box<dyn Read>);
+        let open = || {
+            self.go_on()?;
+            Ok(Box::new(self.outgoing(section.clone(), *diff_id, part.size)) as Box<dyn Read>)
+        };
         let blob = OutgoingBlob { digest: part.digest, size: part.size, open: &open };
         self.send(diff_id, part, &blob)
     }
 
     fn send(&self, diff_id: &Digest, part: Part, blob: &OutgoingBlob<'_>) -> Result<Part> {
         self.destination.put_blob(blob).map_err(|cause| {
-            refused(format!("the registry did not take layer {diff_id}"), cause)
+            let refused = || refused(format!("the registry did not take layer {diff_id}"), cause);
+            // The registry can't help it if there was nothing to be sent.
+            lock(&self.unreadable).take().unwrap_or_else(refused)
         })?;
         (self.progress)(PushProgress::Done { layer: *diff_id });
         Ok(part)
@@ -82,31 +83,64 @@ impl Push<'_> {
         Ok(file)
     }
 
+    /// Fails if another part of the push has.
+    fn go_on(&self) -> io::Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(io::Error::other("another part of the push has failed")),
+            false => Ok(()),
+        }
+    }
+
     fn outgoing<R: Read>(&self, inner: R, layer: Digest, size: u64) -> Outgoing<'_, R> {
-        let Self { progress, stop, .. } = self;
-        Outgoing { inner, progress, stop, layer, size, bytes: 0 }
+        Outgoing { inner, push: self, layer, size, bytes: 0 }
     }
 }
 
-/// Tells what is read, and ends when another layer has failed.
+/// Tells what is read, and ends when another layer has failed. If it can't be read itself, the push ends.
 struct Outgoing<'a, R> {
     inner: R,
-    progress: &'a (dyn Fn(PushProgress) + Sync),
-    stop: &'a AtomicBool,
+    push: &'a Push<'a>,
     layer: Digest,
     size: u64,
     bytes: u64,
 }
 
-impl<R: Read> Read for Outgoing<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(io::Error::other("another layer could not be pushed"));
-        }
+impl<R: Read> Outgoing<'_, R> {
+    /// Reads once; before the last byte is given, the end must be right, which a layer's stream finds out there.
+    fn some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.bytes += read as u64;
-        let Self { layer, size, bytes, .. } = *self;
-        (self.progress)(PushProgress::Sent { layer, bytes, size });
+        if read > 0 && self.bytes + read as u64 == self.size {
+            io::copy(&mut self.inner, &mut io::sink())?;
+        }
         Ok(read)
     }
+}
+
+impl<R: Read> Read for Outgoing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.push.go_on()?;
+        let read = match self.some(buffer) {
+            Ok(read) => read,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(e),
+            Err(e) => {
+                self.push.stop.store(true, Ordering::Relaxed);
+                let error = unreadable("reading", &self.layer, e);
+                lock(&self.push.unreadable).get_or_insert(error);
+                return Err(io::Error::other("the layer could not be read"));
+            }
+        };
+        self.bytes += read as u64;
+        let Self { layer, size, bytes, .. } = *self;
+        (self.push.progress)(PushProgress::Sent { layer, bytes, size });
+        Ok(read)
+    }
+}
+
+/// A layer of the store is damaged, or the system fails.
+fn unreadable(doing: &str, layer: &Digest, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::InvalidData => ErrorKind::Corrupt,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, format!("{doing} layer {layer} failed")).because(error)
 }
