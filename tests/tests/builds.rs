@@ -26,6 +26,7 @@ tests! {
     names_of_one_file_stay_so,
     what_is_unpacked_may_have_another_owner,
     what_is_at_an_address_is_added,
+    directories_that_lead_to_files_are_copied_if_asked_for,
 }
 
 /// A directory with these files, to build in.
@@ -501,4 +502,40 @@ ADD $FROM/a.tar /d/
     assert_eq!(node.sandbar(["build", "-q", &with(right)]).ok(), first);
     let gone = context(node, &[("Dockerfile", dockerfile)]).display().to_string();
     node.sandbar(["build", "-q", &gone]).refused(1, &["Dockerfile:3", "127.0.0.1:8000", "refused"]);
+}
+
+fn directories_that_lead_to_files_are_copied_if_asked_for(node: &Node) {
+    node.has_busybox();
+    let dockerfile = "\
+FROM busybox
+COPY --parents a/b/one a/two /1/
+COPY --parents ./a/./b/one /2/
+COPY --parents **/three /3/
+COPY --parents a /4
+COPY --chmod=u=rwX,go=rX a /5/
+COPY --chmod=+x a/two /6
+COPY **/one /7/
+";
+    let files = [("a/b/one", "1"), ("a/two", "2"), ("a/c/three", "3"), ("d/three", "3")];
+    build(node, dockerfile, &files, &[]);
+    let said = shell(node, "cd /; find 1 2 3 4 5 6 7 -type f | sort; stat -c %a 5/b 5/two 6");
+    let expected = "\
+1/a/b/one
+1/a/two
+2/b/one
+3/a/c/three
+3/d/three
+4/a/b/one
+4/a/c/three
+4/a/two
+5/b/one
+5/c/three
+5/two
+6
+7/one
+755
+644
+755
+";
+    assert_eq!(said, expected);
 }

@@ -12,6 +12,7 @@ use crate::attributes;
 use crate::canvas::{Attributes, Canvas, Content};
 use crate::error::{Error, Kind, Result};
 use crate::ignore::Ignore;
+use crate::mode::Mode;
 use crate::selection::{Node, Selection};
 use crate::tree::{joined, split};
 
@@ -22,7 +23,7 @@ pub(crate) struct Plan {
     /// Whether that is said to be a directory.
     pub(crate) into: bool,
     pub(crate) chown: Option<String>,
-    pub(crate) mode: Option<u32>,
+    pub(crate) mode: Option<Mode>,
     pub(crate) exclude: Ignore,
 }
 
@@ -47,15 +48,20 @@ impl Copying<'_> {
     /// Copies a file, or all that is in a directory.
     pub(crate) fn copy(&self, canvas: &mut Canvas, files: &Selection<'_>) -> Result<()> {
         if !files.is_directory() {
-            let to = self.file_place(canvas, split(&files.base).1)?;
+            let to = match &files.below {
+                Some(below) => joined(&self.plan.to, below),
+                None => self.file_place(canvas, split(&files.base).1)?,
+            };
+            self.lead_to(canvas, files, split(&to).0)?;
             return files.nodes.iter().try_for_each(|node| self.node(canvas, files, node, &to));
         }
-        let to = &self.plan.to;
-        canvas.directory(to, self.owner.unwrap_or((0, 0)))?;
+        let to = joined(&self.plan.to, files.below.as_deref().unwrap_or_default());
+        self.lead_to(canvas, files, &to)?;
+        canvas.directory(&to, self.owner.unwrap_or((0, 0)))?;
         // Names of one file stay names of one file.
         let mut links: BTreeMap<_, Vec<u8>> = BTreeMap::new();
         for node in files.nodes.iter().skip(1) {
-            let path = joined(to, &node.path);
+            let path = joined(&to, &node.path);
             let is_file = node.kind() == FileType::RegularFile && node.stat.st_nlink > 1;
             let identity = is_file.then_some((node.stat.st_dev, node.stat.st_ino));
             match identity.and_then(|identity| links.get(&identity)) {
@@ -72,10 +78,37 @@ impl Copying<'_> {
         Ok(())
     }
 
+    /// Makes the directories that lead to `to` as they are where it comes from, if they are copied, too.
+    fn lead_to(&self, canvas: &mut Canvas, files: &Selection<'_>, to: &[u8]) -> Result<()> {
+        let Some(below) = &files.below else { return Ok(()) };
+        canvas.directory(&self.plan.to, self.owner.unwrap_or((0, 0)))?;
+        let start = files.base.len().saturating_sub(below.len());
+        let ends = below.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        for end in ends.chain([below.len()]) {
+            let (Some(from), Some(path)) = (files.base.get(..start + end), below.get(..end)) else {
+                continue;
+            };
+            let path = joined(&self.plan.to, path);
+            if path.len() > to.len() || canvas.has_directory(&path) {
+                continue;
+            }
+            if let Some(stat) = files.origin.tree.stat(from)? {
+                let node = Node { path: Vec::new(), stat };
+                canvas.put(&path, Content::Directory, &self.attributes(files, &node))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What mode something has that would have `usual`.
+    fn mode(&self, usual: u32, is_directory: bool) -> u32 {
+        self.plan.mode.as_ref().map_or(usual, |mode| mode.of(usual, is_directory))
+    }
+
     /// What a copy of a node has, but for extended attributes.
     fn attributes(&self, files: &Selection<'_>, node: &Node) -> Attributes {
         Attributes {
-            mode: self.plan.mode.unwrap_or(node.stat.st_mode & 0o7777),
+            mode: self.mode(node.stat.st_mode & 0o7777, node.kind() == FileType::Directory),
             owner: self.owner.unwrap_or_else(|| files.owner(node)),
             mtime: Timespec { tv_sec: node.stat.st_mtime, tv_nsec: 0 },
             extended: Vec::new(),
@@ -104,7 +137,7 @@ impl Copying<'_> {
         let to = self.file_place(canvas, name.as_bytes())?;
         let now = self.now.unwrap_or_else(Timestamp::now);
         let attributes = Attributes {
-            mode: self.plan.mode.unwrap_or(0o644),
+            mode: self.mode(0o644, false),
             owner: self.owner.unwrap_or((0, 0)),
             mtime: Timespec { tv_sec: now.as_second(), tv_nsec: 0 },
             extended: Vec::new(),
@@ -123,7 +156,7 @@ impl Copying<'_> {
         let to = self.file_place(canvas, name.as_bytes())?;
         let time = modified.or(self.now).unwrap_or_else(Timestamp::now);
         let attributes = Attributes {
-            mode: self.plan.mode.unwrap_or(0o600),
+            mode: self.mode(0o600, false),
             owner: self.owner.unwrap_or((0, 0)),
             mtime: Timespec { tv_sec: time.as_second(), tv_nsec: 0 },
             extended: Vec::new(),

@@ -70,6 +70,8 @@ impl Layers {
                 "architecture": sandbar_image::Platform::host().architecture(),
                 "os": "linux",
                 "config": {},
+                // So that what is old can be told from what is not, and removed.
+                "created": jiff::Timestamp::now(),
                 "rootfs": { "type": "layers", "diff_ids": layers },
             });
             Ok(config.to_string().into_bytes())

@@ -36,6 +36,7 @@ mod error;
 mod ignore;
 mod instant;
 mod layers;
+mod mode;
 mod owner;
 mod pattern;
 mod remote;

@@ -30,6 +30,8 @@ pub(crate) struct Selection<'a> {
     /// Where it is in the tree.
     pub(crate) base: Vec<u8>,
     pub(crate) nodes: Vec<Node>,
+    /// Where below its destination it goes, with the directories that lead there (`--parents`).
+    pub(crate) below: Option<Vec<u8>>,
 }
 
 /// Something in a selection.
@@ -64,6 +66,10 @@ impl<'a> Origin<'a> {
                 if !self.tree.stat(&directory)?.as_ref().is_some_and(is_directory) {
                     continue;
                 }
+                if component == "**" {
+                    self.directories(directory, &mut next)?;
+                    continue;
+                }
                 let names = self.tree.names(&directory)?;
                 let fits = |name: &Vec<u8>| matches(component, &String::from_utf8_lossy(name));
                 next.extend(names.into_iter().filter(fits).map(|name| joined(&directory, &name)));
@@ -92,6 +98,19 @@ impl<'a> Origin<'a> {
         Ok(there)
     }
 
+    /// A directory and all below it.
+    fn directories(self, directory: Vec<u8>, all: &mut Vec<Vec<u8>>) -> Result<()> {
+        for name in self.tree.names(&directory)? {
+            let path = joined(&directory, &name);
+            let stat = self.tree.stat_itself(&path)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                self.directories(path, all)?;
+            }
+        }
+        all.push(directory);
+        Ok(())
+    }
+
     /// Whether a file is left out, or a directory with all that is in it.
     fn is_left_out(self, path: &[u8], stat: &Stat) -> bool {
         let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
@@ -111,7 +130,7 @@ impl<'a> Origin<'a> {
         let stat = self.tree.stat(&base)?.ok_or_else(missing)?;
         let top = Node { path: Vec::new(), stat };
         let is_directory = top.kind() == FileType::Directory;
-        let mut selection = Selection { origin: self, base, nodes: vec![top] };
+        let mut selection = Selection { origin: self, base, nodes: vec![top], below: None };
         if is_directory {
             selection.walk(&[], exclude)?;
         }

@@ -10,9 +10,10 @@ use crate::dockerfile::{Document, Origin as Written, Step, Transfer, expand_docu
 use crate::error::{Error, Kind, Result};
 use crate::ignore::Ignore;
 use crate::layers::{Layers, upper};
+use crate::mode::Mode;
 use crate::owner;
 use crate::remote::{self, Remote};
-use crate::selection::{Origin, Selection};
+use crate::selection::{self, Origin, Selection};
 use crate::stage::Built;
 use crate::tree::split;
 
@@ -86,13 +87,7 @@ impl Builder<'_> {
             || destination == "."
             || destination.ends_with("/.");
         let chmod = transfer.chmod.as_ref().map(word).transpose()?;
-        let mode = |text: String| {
-            let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o7777);
-            mode.ok_or_else(|| {
-                let message = format!("--chmod={text}: an octal mode is needed, as in 755");
-                Error::new(Kind::Unsupported, message)
-            })
-        };
+        let mode = |text: String| Mode::parse(&text).map_err(|why| Error::new(Kind::Invalid, why));
         let exclude: Vec<String> = transfer.exclude.iter().map(word).collect::<Result<_>>()?;
         Ok(Plan {
             to: built.config.absolute(&destination).as_bytes()[1..].to_vec(),
@@ -128,8 +123,10 @@ impl Builder<'_> {
                         let message = format!("ADD --checksum: '{path}' is no address");
                         return Err(Error::new(Kind::Invalid, message));
                     }
-                    for path in origin.find(&path)? {
-                        sources.push(Source::Files(origin.select(path, &plan.exclude)?));
+                    for found in origin.find(&path)? {
+                        let mut files = origin.select(found, &plan.exclude)?;
+                        files.below = transfer.parents.then(|| below(&files.base, &path));
+                        sources.push(Source::Files(files));
                     }
                 }
             }
@@ -229,12 +226,20 @@ impl Builder<'_> {
     }
 }
 
+/// What of a path that was found is a path in the image, too (`--parents`): all, or what comes after `/./`.
+fn below(found: &[u8], written: &str) -> Vec<u8> {
+    let pivot = written.trim_start_matches("./").split_once("/./");
+    let skipped = pivot.map_or(0, |(before, _)| selection::clean(before).len());
+    let names: Vec<&[u8]> = found.split(|byte| *byte == b'/').skip(skipped).collect();
+    names.join(&b'/')
+}
+
 impl Plan {
     fn add_to(&self, key: &mut Key, transfer: &Transfer) {
         key.add("to", &self.to);
         key.add("into", [u8::from(self.into), u8::from(transfer.link)]);
         key.add("chown", self.chown.as_deref().unwrap_or_default());
-        key.add("chmod", self.mode.map_or(String::new(), |mode| format!("{mode:o}")));
+        key.add("chmod", format!("{:?}", self.mode));
     }
 }
 
@@ -246,6 +251,9 @@ impl Source<'_> {
                 // What a file is called counts, as it may be called so in the image; a directory is not.
                 let name = if files.is_directory() { b"" } else { split(&files.base).1 };
                 key.add("name", name);
+                if let Some(below) = &files.below {
+                    key.add("below", below);
+                }
                 key.add_digest("files", |hash| files.digest(hash))
             }
             Self::Text { name, text } => {

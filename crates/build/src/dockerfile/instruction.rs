@@ -66,6 +66,8 @@ pub(crate) struct Transfer {
     /// Whether the layer is made apart from those below.
     pub(crate) link: bool,
     pub(crate) exclude: Vec<String>,
+    /// Whether the directories that lead to a source are copied, too.
+    pub(crate) parents: bool,
     /// The digest of what is at an address.
     pub(crate) checksum: Option<String>,
 }
@@ -235,6 +237,10 @@ impl<'a> Parsing<'a> {
                 ("chmod", Some(mode)) => transfer.chmod = Some(mode),
                 ("link", None) => transfer.link = true,
                 ("link", Some(value)) => transfer.link = self.truth(&value)?,
+                ("parents", None) if !transfer.unpacks => transfer.parents = true,
+                ("parents", Some(value)) if !transfer.unpacks => {
+                    transfer.parents = self.truth(&value)?;
+                }
                 ("checksum", Some(sum)) if transfer.unpacks => transfer.checksum = Some(sum),
                 ("exclude", Some(pattern)) => transfer.exclude.push(pattern),
                 _ => return Err(self.unknown(&flag)),
@@ -395,7 +401,7 @@ mod tests {
     #[test]
     fn what_is_not_supported_or_broken_is_refused() {
         for (text, why) in [
-            ("COPY --parents a b", "--parents"),
+            ("ADD --parents a b", "--parents"),
             ("COPY --checksum=x a b", "--checksum"),
             ("ADD --from=x a b", "--from"),
             ("RUN --security=insecure a", "--security"),
