@@ -154,6 +154,9 @@ FROM busybox
 ENV PATH=/bin
 RUN --mount=target=/src,rw cat /src/a > /bound; cat /src/ignored; echo changed > /src/a
 RUN --mount=type=bind,target=/src/deep/er cat /src/deep/er/a >> /bound
+WORKDIR /work
+RUN --mount=from=other,src=/o test \"$(ls)\" = file
+WORKDIR /
 RUN --mount=source=a,target=/file cat /file >> /bound; echo x > /file || echo refused >> /bound
 RUN --mount=type=bind,from=other,source=/o,target=/mnt/o cat /mnt/o/file >> /bound
 RUN --mount=type=cache,target=/kept,id=some echo a >> /kept/lines; wc -l < /kept/lines > /cached
@@ -309,6 +312,8 @@ COPY --from=hostile /up/etc/passwd /copied
 }
 
 fn an_image_for_another_machine(node: &Node) {
+    build(node, "FROM --platform=arm64 scratch\nCOPY a /", &[("a", "")], &[]);
+    assert_eq!(node.inspect("x")["Architecture"], "arm64");
     let dockerfile = "\
 FROM scratch
 ARG TARGETARCH

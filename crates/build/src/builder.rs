@@ -292,9 +292,12 @@ pub(crate) struct Place<'a> {
     pub(crate) total: usize,
 }
 
-/// A machine that images can be built for.
+/// A machine that images can be built for; `arm64` alone is Linux's.
 fn platform(text: &str) -> Result<Platform> {
-    let platform: Platform = text.parse()?;
+    let platform: Platform = match text.contains('/') {
+        true => text.parse()?,
+        false => format!("linux/{text}").parse()?,
+    };
     match platform.os() {
         "linux" => Ok(platform),
         os => Err(Error::new(Kind::Unsupported, format!("platform {text}: {os} is not linux"))),

@@ -249,3 +249,70 @@ pub(crate) fn clean(path: &str) -> Vec<&str> {
     }
     clean
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> (tempfile::TempDir, Tree) {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        let tree = Tree::at(directory.path()).unwrap();
+        (directory, tree)
+    }
+
+    fn names(paths: impl IntoIterator<Item = Vec<u8>>) -> Vec<String> {
+        paths.into_iter().map(|path| String::from_utf8(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_left_out_takes_its_directory_along_unless_something_stays() {
+        let (_directory, tree) = tree(&["a/b/no", "a/b/yes", "a/c/no", "d"]);
+        let ignore = Ignore::parse("a\n!a/b/yes\n");
+        let origin =
+            Origin { tree: &tree, ignore: Some(&ignore), what: "the context", is_roots: true };
+        let all = origin.select(Vec::new(), &Ignore::default()).unwrap();
+        let paths = names(all.nodes.into_iter().map(|node| node.path));
+        assert_eq!(paths, ["", "a", "a/b", "a/b/yes", "d"]);
+        assert_eq!(names(origin.find("a/b/*").unwrap()), ["a/b/yes"]);
+        let error = origin.find("a/c/no").unwrap_err().to_string();
+        assert!(error.contains(".dockerignore"), "{error}");
+    }
+
+    #[test]
+    fn patterns_are_of_the_tree_and_never_of_what_is_above() {
+        let (_directory, tree) = tree(&["x/1.c", "x/2.c", "x/y/3.c", "z.h"]);
+        let origin = Origin { tree: &tree, ignore: None, what: "it", is_roots: false };
+        for (source, found) in [
+            ("x/*.c", vec!["x/1.c", "x/2.c"]),
+            ("../../z.h", vec!["z.h"]),
+            ("/", vec![""]),
+            ("[xz]*", vec!["x", "z.h"]),
+            ("**/*.c", vec!["x/y/3.c", "x/1.c", "x/2.c"]),
+        ] {
+            assert_eq!(names(origin.find(source).unwrap()), found, "{source}");
+        }
+        assert!(origin.find("*.rs").is_err() && origin.find("x/9").is_err());
+    }
+
+    #[test]
+    fn the_same_files_have_the_same_digest_whenever_they_were_made() {
+        let digest = |files: &[&str]| {
+            let (directory, tree) = tree(files);
+            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(9);
+            let file = std::fs::File::open(directory.path().join("a/1")).unwrap();
+            file.set_modified(later).unwrap();
+            let origin = Origin { tree: &tree, ignore: None, what: "it", is_roots: true };
+            let mut hash = Sha256::new();
+            let all = origin.select(Vec::new(), &Ignore::default()).unwrap();
+            all.digest(&mut hash).unwrap();
+            hash.finalize()
+        };
+        assert_eq!(digest(&["a/1", "b"]), digest(&["b", "a/1"]));
+        assert_ne!(digest(&["a/1", "b"]), digest(&["a/1", "c"]));
+    }
+}

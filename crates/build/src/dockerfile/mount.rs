@@ -69,7 +69,8 @@ impl MountRequest {
                 let source = fields.take(&["source", "src"]).unwrap_or_else(|| "/".to_owned());
                 let read_only = fields.truth(&["ro", "readonly"])?;
                 let writable = fields.truth(&["rw", "readwrite"])? && !read_only;
-                let target = target.ok_or_else(needed)?;
+                // Else the working directory.
+                let target = target.unwrap_or_else(|| ".".to_owned());
                 Self { kind: MountKind::Bind { from, source, writable }, target }
             }
             "tmpfs" => {
