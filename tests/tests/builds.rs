@@ -127,7 +127,7 @@ fn what_fails_is_told_with_its_line(node: &Node) {
         node.sandbar(["build", "-q", "-t", "none", &context]).refused(1, words);
     };
     refuse("FROM busybox\n\nCOYP a b", &["Dockerfile:3", "COYP"]);
-    refuse("FROM busybox\nENV PATH=/bin\nRUN exit 7", &["Dockerfile:3", "code 7"]);
+    refuse("FROM busybox\nENV PATH=/bin\nRUN exit 7", &["Dockerfile:3: RUN exit 7", "code 7"]);
     refuse("FROM busybox\nCOPY missing /", &["Dockerfile:2", "'missing'"]);
     refuse("FROM busybox\nRUN [\"/no/such\"]", &["Dockerfile:2", "/no/such"]);
     refuse("FROM localhost/missing", &["Dockerfile:1", "localhost/missing"]);

@@ -267,10 +267,7 @@ impl Builder<'_> {
     /// Says that a step begins, or was done before.
     pub(crate) fn tell_step(&self, place: Place<'_>, text: &str, cached: bool) -> Result<()> {
         let Place { name: stage, number, total } = place;
-        let text = match text.char_indices().nth(LONGEST) {
-            Some((end, _)) => &format!("{}…", &text[..end]),
-            None => text,
-        };
+        let text = &shortened(text, LONGEST);
         self.tell(Event::Step { stage, number, total, text, cached })
     }
 
@@ -290,6 +287,14 @@ pub(crate) struct Place<'a> {
     pub(crate) name: &'a str,
     pub(crate) number: usize,
     pub(crate) total: usize,
+}
+
+/// A text, or its beginning if it is longer than so many characters.
+pub(crate) fn shortened(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A machine that images can be built for; `arm64` alone is Linux's.

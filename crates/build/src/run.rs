@@ -9,7 +9,7 @@ use sandbar_spec::{ExitCode, NetworkMode, Rootfs};
 
 use self::mounts::Mounts;
 use self::stubs::Stubs;
-use crate::builder::{Builder, Place};
+use crate::builder::{Builder, Place, shortened};
 use crate::dockerfile::{Command, RunStep, Step};
 use crate::error::{Error, Kind, Result};
 use crate::layers::Layers;
@@ -17,6 +17,9 @@ use crate::request::Event;
 use crate::signals::Signals;
 use crate::stage::Built;
 use crate::workspace::LABEL;
+
+/// What of a command that failed is said.
+const LONGEST: usize = 100;
 
 /// The network of one `RUN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +68,10 @@ impl Builder<'_> {
                 let mut options = self.options(built, words.clone(), &arguments, network)?;
                 // What they lock they keep locked until the command has ended.
                 let held = mounts.prepare(self, &mut options)?;
-                let layers = self.layer(built, &options)?;
+                let layers = self.layer(built, &options).map_err(|error| match error.kind() {
+                    Kind::Failed => error.within(shortened(&step.text, LONGEST)),
+                    _ => error,
+                })?;
                 drop(held);
                 built.layers = layers;
                 self.keep(&key, &built.layers)?
@@ -151,10 +157,10 @@ impl Builder<'_> {
         match ending.wait()? {
             ExitCode::Known(0) => Ok(()),
             ExitCode::Known(code) => {
-                Err(Error::new(Kind::Failed, format!("RUN: the command ended with code {code}")))
+                Err(Error::new(Kind::Failed, format!("it ended with code {code}")))
             }
             ExitCode::Unknown => {
-                let message = "RUN: how the command ended is unknown: nobody was there to see it";
+                let message = "how it ended is unknown: nobody was there to see it";
                 Err(Error::new(Kind::Failed, message))
             }
         }
