@@ -116,8 +116,15 @@ fn a_step_is_not_done_twice(node: &Node) {
         node.sandbar(["run", "--rm", "--net", "none", image.trim(), "sh", "-c", "md5sum /x"]).ok()
     };
     assert_eq!(x(&other), x(&first));
-    let anew = build(&["--no-cache"], "1");
-    assert_ne!(x(&anew), x(&first));
+    let anew = x(&build(&["--no-cache"], "1"));
+    assert_ne!(anew, x(&first));
+    // What was removed is forgotten, and done again.
+    let records = || fs::read_dir("/var/lib/sandbar/build/steps").expect("records").count();
+    let before = records();
+    node.says("image prune -f").ok();
+    assert!(!node.says("images -a").ok().contains("<none>"));
+    assert_ne!(x(&build(&[], "3")), anew);
+    assert!(records() < before, "{before} and {}", records());
 }
 
 fn what_fails_is_told_with_its_line(node: &Node) {

@@ -45,6 +45,7 @@ pub fn build(engine: &Engine, request: &Request, host: &dyn Host) -> Result<Imag
     let work = Workspace::open(engine)?;
     let (context, source) = Context::open(request, &work)?;
     let steps = Steps::open(engine.roots())?;
+    steps.forget_lost(&store)?;
     let build = || {
         let file = Dockerfile::parse(&source.text)?;
         let platform = request.platform.clone().unwrap_or_else(Platform::host);

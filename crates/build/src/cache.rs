@@ -1,6 +1,6 @@
 //! What steps have made, so that none is done twice: `ROOT/build/steps/KEY`, a small file each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use sandbar_engine::Roots;
@@ -96,6 +96,18 @@ impl Steps {
         }
     }
 
+    /// Forgets the steps whose images were removed: who lists images reads the records of all.
+    pub(crate) fn forget_lost(&self, store: &Store) -> Result<()> {
+        let known: BTreeSet<ImageId> = store.list()?.into_iter().map(|image| image.id).collect();
+        for (path, record) in records(&self.directory) {
+            if record.image.is_some_and(|image| !known.contains(&image)) {
+                // If it is another's just now, that one's step is done once more.
+                let _removed = std::fs::remove_file(&path);
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps what the step made.
     pub(crate) fn keep(&self, work: &Workspace, key: &FinishedKey, record: &Record) -> Result<()> {
         let (aside, path) = (work.new_path(), self.directory.join(&key.0));
@@ -109,11 +121,15 @@ impl Steps {
 /// The images that are kept for later builds alone, if they have no name.
 #[must_use]
 pub fn images_of_steps(roots: &Roots) -> BTreeSet<ImageId> {
-    let files = std::fs::read_dir(base(roots).join("steps")).into_iter().flatten().flatten();
-    files
-        .filter_map(|file| {
-            let record: Record = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
-            record.image
-        })
-        .collect()
+    records(&base(roots).join("steps")).filter_map(|(_path, record)| record.image).collect()
+}
+
+/// The records in a directory; those that can't be read are of no use to anybody.
+fn records(directory: &Path) -> impl Iterator<Item = (PathBuf, Record)> {
+    let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    files.filter_map(|file| {
+        let path = file.path();
+        let record = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
+        Some((path, record))
+    })
 }

@@ -115,13 +115,13 @@ fn sweep(engine: &Engine, all: &Path) -> Result<()> {
             living.extend(id.into_string());
             continue;
         }
+        // What can't be removed now keeps nobody from building: the next one tries again.
         let _removed = std::fs::remove_dir_all(engine.roots().run_root.join("build").join(&id));
-        std::fs::remove_dir_all(build.path())
-            .during("remove", || build.path().display().to_string())?;
+        let _removed = std::fs::remove_dir_all(build.path());
     }
     for container in engine.containers()? {
         if container.config.labels.get(LABEL).is_some_and(|build| !living.contains(build)) {
-            engine.remove_container(&container, true)?;
+            let _removed = engine.remove_container(&container, true);
         }
     }
     Ok(())
