@@ -39,6 +39,8 @@ pub(crate) struct Attributes {
 pub(crate) enum Content<'a> {
     Directory,
     File(&'a mut dyn Read),
+    /// What is in a file, which the kernel copies where it can (`copy_file_range(2)`).
+    Copy(&'a mut File),
     Symlink(&'a [u8]),
     /// Another name of the file at this path.
     Link(&'a [u8]),
@@ -142,20 +144,11 @@ impl Canvas {
         }
         self.clear(parent, path)?;
         match content {
-            Content::File(reader) => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                let fd = rustix::fs::openat(parent, name, flags, Mode::from_raw_mode(0o600))
-                    .map_err(|errno| failed("openat", errno))?;
-                let mut file = File::from(fd);
-                io::copy(reader, &mut file).map_err(|error| {
-                    let message = format!("{} can't be written", shown(path));
-                    Error::new(Kind::System, message).because(error)
-                })?;
-                own(file.as_fd(), to.owner, to.mode, path)?;
-                attributes::set(&file, &to.extended)?;
-                rustix::fs::futimens(&file, &times(to.mtime))
-                    .map_err(|errno| failed("futimens", errno))?;
-                return Ok(());
+            Content::File(from) => {
+                return put_file(parent, path, to, |file| io::copy(from, file));
+            }
+            Content::Copy(from) => {
+                return put_file(parent, path, to, |file| io::copy(from, file));
             }
             Content::Link(target) => {
                 let (directory, target_name) = split(target);
@@ -225,6 +218,27 @@ impl Canvas {
     pub(crate) fn has_directory(&self, path: &[u8]) -> bool {
         self.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
     }
+}
+
+/// Makes a file, where nothing is, that `fill` fills.
+fn put_file(
+    parent: BorrowedFd<'_>,
+    path: &[u8],
+    to: &Attributes,
+    fill: impl FnOnce(&mut File) -> io::Result<u64>,
+) -> Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(parent, split(path).1, flags, Mode::from_raw_mode(0o600))
+        .map_err(|errno| Error::call("openat", shown(path), errno))?;
+    let mut file = File::from(fd);
+    fill(&mut file).map_err(|error| {
+        let message = format!("{} can't be written", shown(path));
+        Error::new(Kind::System, message).because(error)
+    })?;
+    own(file.as_fd(), to.owner, to.mode, path)?;
+    attributes::set(&file, &to.extended)?;
+    rustix::fs::futimens(&file, &times(to.mtime))
+        .map_err(|errno| Error::call("futimens", shown(path), errno))
 }
 
 /// Gives something that is open its owner, then its mode, which a new owner would take bits from.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 
 use jiff::Timestamp;
 use rustix::fs::{FileType, Timespec};
@@ -161,7 +160,7 @@ impl Copying<'_> {
             mtime: Timespec { tv_sec: time.as_second(), tv_nsec: 0 },
             extended: Vec::new(),
         };
-        canvas.put(&to, Content::File(&mut file), &attributes)
+        canvas.put(&to, Content::Copy(&mut file), &attributes)
     }
 
     /// Where a file goes: into a directory, or to just the path that was said.
@@ -194,8 +193,7 @@ impl Copying<'_> {
             FileType::RegularFile => {
                 let mut file = files.open(node)?;
                 attributes.extended = attributes::of(&file)?;
-                let content: &mut dyn Read = &mut file;
-                canvas.put(to, Content::File(content), &attributes)
+                canvas.put(to, Content::Copy(&mut file), &attributes)
             }
             FileType::Symlink => {
                 let target = files.origin.tree.target(&files.at(node))?;
