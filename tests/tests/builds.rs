@@ -212,12 +212,16 @@ FROM busybox
 ENV PATH=/bin
 RUN --mount=type=secret,id=key,required=true md5sum < /run/secrets/key > /sum
 RUN --mount=type=secret,id=key,target=/k,mode=0444,uid=1000 stat -c '%a %u' /k > /mode
+RUN --mount=type=secret,id=key,env=KEY echo \"$KEY\" | grep -c . > /variable
 RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
 ";
     let key = node.file("key", "that nobody may know");
     let from_file = format!("--secret=id=key,src={}", key.display());
     build(node, dockerfile, &[], &[&from_file]);
-    assert_eq!(shell(node, "cat /mode; ls -d /run /k 2>/dev/null; true"), "444 1000\n");
+    assert_eq!(
+        shell(node, "cat /mode /variable; ls -d /run /k 2>/dev/null; true"),
+        "444 1000\n1\n"
+    );
     fs::remove_file(&key).expect("the secret");
     for root in ["/var/lib/sandbar", "/run/sandbar"] {
         assert_eq!(holders(Path::new(root), b"that nobody may know"), Vec::<PathBuf>::new());

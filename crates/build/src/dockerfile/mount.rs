@@ -17,8 +17,8 @@ pub(crate) enum MountKind {
     Bind { from: Option<String>, source: String, writable: bool },
     /// Memory.
     Tmpfs { size: Option<String> },
-    /// A file that is in no layer.
-    Secret { id: String, required: bool, mode: u32, owner: (u32, u32) },
+    /// A file that is in no layer, or with a name a variable that is in no layer's history.
+    Secret { id: String, variable: Option<String>, required: bool, mode: u32, owner: (u32, u32) },
 }
 
 /// What happens when two use one cache at once.
@@ -78,14 +78,19 @@ impl MountRequest {
                 Self { kind, target: target.ok_or_else(needed)? }
             }
             "secret" => {
-                let id = fields.take(&["id"]);
+                let (id, asked) = (fields.take(&["id"]), target.is_some());
                 let base = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
                 let id = id.or_else(|| target.as_deref().map(base));
                 let id = id.filter(|id| !id.is_empty());
                 let id = id.ok_or_else(|| format!("--mount={text}: id= is needed"))?;
                 let target = target.unwrap_or_else(|| format!("/run/secrets/{id}"));
+                let variable = fields.take(&["env"]);
+                if variable.is_some() && asked {
+                    return Err(format!("--mount={text}: a secret is a file or a variable"));
+                }
                 let kind = MountKind::Secret {
                     id,
+                    variable,
                     required: fields.truth(&["required"])?,
                     mode: fields.octal("mode", 0o400)?,
                     owner: fields.owner()?,

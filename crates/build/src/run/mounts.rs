@@ -59,7 +59,10 @@ impl Mounts {
                 _ => None,
             };
             let target = built.config.absolute(&target);
-            if wanted.iter().any(|other| other.target == target) {
+            let is_variable =
+                |kind: &MountKind| matches!(kind, MountKind::Secret { variable: Some(_), .. });
+            let is_there = |other: &Wanted| other.target == target && !is_variable(&other.kind);
+            if !is_variable(&kind) && wanted.iter().any(is_there) {
                 let message = format!("RUN: two mounts are to be at {target}");
                 return Err(Error::new(Kind::Invalid, message));
             }
@@ -97,12 +100,12 @@ impl Mounts {
         options: &mut ContainerOptions,
     ) -> Result<Vec<OwnedFd>> {
         let mut held = Vec::new();
-        let volumes = &mut options.volumes;
         if let Some((target, content)) = &self.script {
             let path = builder.work.new_path();
             write(&path, content.as_bytes(), 0o755, (0, 0))?;
             let source = VolumeSource::Path(path);
-            volumes.push(Volume { source, target: target.into(), read_only: true });
+            let script = Volume { source, target: target.into(), read_only: true };
+            options.volumes.push(script);
         }
         for wanted in &self.wanted {
             let (source, read_only) = match &wanted.kind {
@@ -118,23 +121,32 @@ impl Mounts {
                     held.push(lock);
                     (VolumeSource::Path(path), *read_only)
                 }
-                MountKind::Secret { id, required, mode, owner } => {
-                    match builder.request.secrets.get(id) {
-                        Some(secret) => {
+                MountKind::Secret { id, variable, required, mode, owner } => {
+                    match (builder.request.secrets.get(id), variable) {
+                        (Some(secret), Some(name)) => {
+                            let value =
+                                std::str::from_utf8(secret.bytes()).map_err(|_not_text| {
+                                    let message = format!("RUN: the secret '{id}' is not UTF-8");
+                                    Error::new(Kind::Invalid, message)
+                                })?;
+                            options.environment.push(format!("{name}={value}"));
+                            continue;
+                        }
+                        (Some(secret), None) => {
                             let path = builder.work.secrets()?.join(held_name(id));
                             write(&path, secret.bytes(), *mode, *owner)?;
                             (VolumeSource::Path(path), true)
                         }
-                        None if *required => {
+                        (None, _) if *required => {
                             let message = format!("RUN: the secret '{id}' is needed: --secret");
                             return Err(Error::new(Kind::NotFound, message));
                         }
-                        None => continue,
+                        (None, _) => continue,
                     }
                 }
             };
             let target = PathBuf::from(&wanted.target);
-            volumes.push(Volume { source, target, read_only });
+            options.volumes.push(Volume { source, target, read_only });
         }
         Ok(held)
     }
