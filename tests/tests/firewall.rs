@@ -1,5 +1,7 @@
 //! Beside other firewalls: what they flush of ours is put back while its pod lives.
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -12,6 +14,7 @@ tests! {
     what_a_supervisor_needed_for_it_is_given_back,
     a_pod_without_ports_gets_its_way_out_back,
     an_older_listing_that_is_loaded_leads_no_port_elsewhere,
+    a_sysctl_reload_takes_no_pod_offline,
     a_route_that_came_later_keeps_nothing_open,
     ports_of_a_pod_are_published_when_it_is_put_on_a_network,
     docker_that_starts_after_a_pod_drops_nothing_of_it [IptablesNft],
@@ -71,7 +74,7 @@ fn what_a_supervisor_needed_for_it_is_given_back(node: &Node) {
     node.says("network connect one web").ok();
     let smaps = node.supervisor("web").proc("smaps");
     let heap = || {
-        let text = std::fs::read_to_string(&smaps).expect("its memory");
+        let text = fs::read_to_string(&smaps).expect("its memory");
         let after = text.split_once("[heap]")?.1;
         let line = after.lines().find_map(|line| line.strip_prefix("Private_Dirty:"))?;
         line.trim().strip_suffix(" kB")?.parse::<u32>().ok()
@@ -129,6 +132,29 @@ fn a_pod_without_ports_gets_its_way_out_back(node: &Node) {
         nft(node, &["list", "ruleset"]).contains("masquerade").then_some(())
     });
     node.says("rm -f a").ok();
+}
+
+fn a_sysctl_reload_takes_no_pod_offline(node: &Node) {
+    node.has_busybox();
+    let forwarding = Path::new("/proc/sys/net/ipv4/ip_forward");
+    let told = || {
+        let info = node.says("info --format json").ok();
+        let info: serde_json::Value = serde_json::from_str(&info).unwrap();
+        info["Networks"]["sandbar"]["HostSettings"]["net.ipv4.ip_forward"].to_string()
+    };
+    serves(node, "web", 8081);
+    for _ in 0..5 {
+        fs::write(forwarding, "0").unwrap();
+        until("forwarding", SOON, || fs::read(forwarding).unwrap().starts_with(b"1").then_some(()));
+    }
+    assert_eq!(told(), "\"1\"");
+    node.says("rm -f web").ok();
+    // Of no pod's need, it stays off; and that it was on is not told as if it were.
+    fs::write(forwarding, "0").unwrap();
+    assert!(told().starts_with("\"0 (was set to 1, and has been changed since: "), "{}", told());
+    serves(node, "web", 8081);
+    assert_eq!(told(), "\"1\"");
+    node.says("rm -f web").ok();
 }
 
 fn an_older_listing_that_is_loaded_leads_no_port_elsewhere(node: &Node) {

@@ -116,11 +116,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether a pod's interfaces are all on their bridges.
-    pub(crate) fn is_on_its_bridges(&self, pod: &PodId) -> Result<bool, Error> {
+    /// Whether a pod's interfaces are all on their bridges, and the host forwards what those need forwarded.
+    pub(crate) fn is_connected(&self, pod: &PodId) -> Result<bool, Error> {
         for connection in &pod::connections(&self.roots.pod(pod))? {
             let bridge = bridge_of(&self.network_at(connection)?)?;
-            if !sandbar_network::is_plugged(&bridge, &connection.host_interface.parse()?)? {
+            let interface = connection.host_interface.parse()?;
+            if !bridge.is_served() || !sandbar_network::is_plugged(&bridge, &interface)? {
                 return Ok(false);
             }
         }

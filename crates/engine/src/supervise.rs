@@ -45,7 +45,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Error>
             'n' => &mut namespaces.net,
             'i' => &mut namespaces.ipc,
             'w' => &mut watches.rules,
-            'b' => &mut watches.bridges,
+            'h' => &mut watches.host,
             _ => &mut namespaces.uts,
         };
         *slot = Some(next()?);

@@ -101,11 +101,11 @@ impl Engine {
         given.extend([file.as_fd(), lock.as_fd(), listener.as_fd(), theirs.as_fd()]);
         let watches = &sandbox.watches;
         let held =
-            [&namespaces.net, &namespaces.ipc, &namespaces.uts, &watches.rules, &watches.bridges];
+            [&namespaces.net, &namespaces.ipc, &namespaces.uts, &watches.rules, &watches.host];
         given.extend(held.iter().copied().flatten().map(AsFd::as_fd));
         given.extend(sandbox.lingering.iter().map(AsFd::as_fd));
         let mut kinds = String::new();
-        for (held, kind) in held.into_iter().zip(["n", "i", "u", "w", "b"]) {
+        for (held, kind) in held.into_iter().zip(["n", "i", "u", "w", "h"]) {
             kinds.push_str(if held.is_some() { kind } else { "" });
         }
         let limit = descriptors::limit_for_others();

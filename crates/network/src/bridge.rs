@@ -229,7 +229,11 @@ impl Bridge {
         let network = self.network();
         let is_ruled = nftables::is_in_place(&mut nftables, &network, loopback)?
             && (trust == Trust::Version || nftables::is_whole(&mut nftables)?);
-        let state = self.inspect(&mut route)?;
+        let mut state = self.inspect(&mut route)?;
+        // Who turns forwarding off is told of before each interface's is off.
+        if state == State::Complete && trust == Trust::Whole && !self.is_served() {
+            state = State::Incomplete;
+        }
         // Checked first: what is refused should leave nothing behind. A network that pods are on already is kept closed
         // whatever routes there are by now.
         let is_new = state == State::Missing || (!is_ruled && state == State::Incomplete);
@@ -285,6 +289,12 @@ impl Bridge {
         ];
         let of_this_bridge = settings.into_iter().filter(|(is_ours, ..)| *is_ours);
         of_this_bridge.map(|(_, path, needed)| Setting::read(path, needed)).collect()
+    }
+
+    /// Whether the host's settings are as the bridge's pods need them: not after somebody has turned forwarding off.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        self.settings().iter().all(Setting::is_right)
     }
 
     /// Removes the bridge, and what the table and `DOCKER-USER` know of it. The table and the host's settings stay; a bridge that is

@@ -68,7 +68,7 @@ mod reserve;
 mod subnet;
 mod sysctl;
 mod watch;
-mod watch_bridges;
+mod watch_host;
 
 pub use attach::{Attached, Attachment, DefaultRoute, attach, bring_up_loopback, detach};
 pub use bridge::{Access, Bridge, Ensured, is_loopback6_published};
@@ -88,4 +88,4 @@ pub use reserve::{Reach, reserve};
 pub use subnet::{Range, Subnet, Subnet6};
 pub use sysctl::{Change, Setting, WithoutIpv6, without_ipv6};
 pub use watch::Watch;
-pub use watch_bridges::BridgeWatch;
+pub use watch_host::HostWatch;

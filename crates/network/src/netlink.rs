@@ -74,11 +74,11 @@ impl Socket {
         Ok(Self { inner, sequence: 0 })
     }
 
-    /// Has the kernel send what it tells this group, too.
-    pub(crate) fn subscribe(&mut self, group: u32) -> io::Result<()> {
+    /// Has the kernel send what it tells these groups, too.
+    pub(crate) fn subscribe(&mut self, groups: &[u32]) -> io::Result<()> {
         // Without a number of its own the socket is told nothing.
         self.inner.bind_auto()?;
-        self.inner.add_membership(group)
+        groups.iter().try_for_each(|group| self.inner.add_membership(*group))
     }
 
     /// A second descriptor of the same socket.

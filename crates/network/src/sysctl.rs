@@ -37,6 +37,12 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Whether it is as it is needed. All that are needed are switches, for which any number but 0 is on.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.needed.is_none() || self.value.as_ref().is_some_and(|value| value != "0")
+    }
+
     pub(crate) fn read(path: &str, needed: Option<&'static str>) -> Self {
         Self { name: name(path), value: read(path).ok(), needed }
     }

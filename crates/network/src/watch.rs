@@ -72,7 +72,7 @@ impl Watch {
     pub fn open(own: &'static str) -> Result<Self> {
         const CALL: &str = "subscribe to nftables' notifications";
         let socket = Socket::netfilter().and_then(|mut socket| {
-            socket.subscribe(GROUP)?;
+            socket.subscribe(&[GROUP])?;
             socket.duplicate()
         });
         let socket = socket.map_err(|error| {

@@ -12,7 +12,7 @@ use std::{fs, net::Ipv4Addr};
 
 use node::{addresses, bridge, dual, interface, ip, on_a_node, pod, pod_address, port, run, tcp};
 use sandbar_network::{
-    Bridge, BridgeWatch, Protocol, PublishedPort, Watch, is_plugged, plug, publish, put_back,
+    Access, Bridge, HostWatch, Protocol, PublishedPort, Watch, is_plugged, plug, publish, put_back,
     unpublish, unpublish_address,
 };
 
@@ -202,9 +202,44 @@ fn a_storm_is_cheap_and_loses_no_removal() {
 }
 
 #[test]
+fn that_forwarding_is_turned_off_is_told_once_and_put_back() {
+    on_a_node("that_forwarding_is_turned_off_is_told_once_and_put_back", || {
+        let mut watch = HostWatch::open().unwrap();
+        let bridge = dual();
+        let internal = Bridge::new("inner".parse().unwrap(), "10.85.0.0/24".parse().unwrap())
+            .with_access(Access::Internal);
+        internal.ensure().unwrap();
+        let is_on =
+            |name: &str| fs::read_to_string(format!("/proc/sys/net/{name}")).unwrap() == "1\n";
+        let switches = ["ipv4/ip_forward", "ipv4/conf/all/forwarding", "ipv6/conf/all/forwarding"];
+        for off in switches {
+            assert!(!watch.look().unwrap() && bridge.is_served(), "before {off}");
+            fs::write(format!("/proc/sys/net/{off}"), "0").unwrap();
+            // As many as come meanwhile.
+            ip("link add dev one type veth peer name other");
+            ip("link delete one");
+            assert!(watch.look().unwrap(), "{off}");
+            assert!(!watch.look().unwrap(), "{off}, once");
+            assert!(!bridge.is_served() && internal.is_served(), "{off}");
+            put_back(std::slice::from_ref(&internal), pod_address(2), &[]).unwrap();
+            assert!(!bridge.is_served(), "{off}: an internal network needs none");
+            put_back(std::slice::from_ref(&bridge), pod_address(2), &[]).unwrap();
+            assert!(bridge.is_served() && switches.into_iter().all(is_on), "{off}");
+            assert!(is_on("ipv4/conf/sandbar0/forwarding"), "{off}");
+            assert!(is_on("ipv6/conf/sandbar0/forwarding"), "{off}");
+        }
+        // Of one whose own is on already, as it is for a moment after the kernel has told.
+        fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+        fs::write("/proc/sys/net/ipv4/conf/sandbar0/forwarding", "1").unwrap();
+        put_back(std::slice::from_ref(&bridge), pod_address(2), &[]).unwrap();
+        assert!(is_on("ipv4/ip_forward"));
+    });
+}
+
+#[test]
 fn the_end_of_a_bridge_is_told_and_no_other_interfaces() {
     on_a_node("the_end_of_a_bridge_is_told_and_no_other_interfaces", || {
-        let mut watch = BridgeWatch::open().unwrap();
+        let mut watch = HostWatch::open().unwrap();
         let bridge = bridge();
         let plugged = interface(pod(&bridge, "web", 2));
         assert!(is_plugged(&bridge, &plugged).unwrap());

@@ -2,6 +2,7 @@
 
 use sandbar_cgroup::{Controller, Hierarchy, Version};
 use sandbar_engine::Engine;
+use sandbar_network::Setting;
 use serde_json::{Value, json};
 
 use super::TextFormat;
@@ -73,15 +74,11 @@ fn networks(engine: &Engine) -> Result<Value> {
     let mut told = serde_json::Map::new();
     for network in networks {
         let settings = engine.host_settings(&network).doing("read the host's settings")?;
-        let settings = settings.into_iter().map(|it| {
-            let value = it.value.unwrap_or_else(|| "not there".to_owned());
-            let value = match it.needed.filter(|needed| *needed != value) {
-                Some(needed) => format!("{value} (set to {needed} for the first pod)"),
-                None => value,
-            };
-            (it.name, Value::String(value))
-        });
         let is_there = engine.bridge_is_there(&network).doing("look for the bridges")?;
+        let settings = settings.into_iter().map(|it| {
+            let text = setting(&it, is_there);
+            (it.name, Value::String(text))
+        });
         let subnets = [
             Some(network.ipv4.subnet.to_string()),
             network.ipv6.map(|ipv6| ipv6.subnet.to_string()),
@@ -97,6 +94,22 @@ fn networks(engine: &Engine) -> Result<Value> {
         );
     }
     Ok(Value::Object(told))
+}
+
+/// A setting as it is and, where that is not as pods need it, what it was or is to be set to.
+fn setting(setting: &Setting, has_bridge: bool) -> String {
+    let value = setting.value.as_deref().unwrap_or("not there");
+    match setting.needed.filter(|_| !setting.is_right()) {
+        None => value.to_owned(),
+        Some(needed) if has_bridge => {
+            let name = &setting.name;
+            format!(
+                "{value} (was set to {needed}, and has been changed since: start a pod on the network, \
+                 or do 'sysctl -w {name}={needed}', as pods of it need that)"
+            )
+        }
+        Some(needed) => format!("{value} (to be set to {needed} for the first pod)"),
+    }
 }
 
 /// CAP_SYS_RESOURCE: its bit in the sets of capabilities(7).
@@ -189,6 +202,20 @@ mod tests {
         assert!(!has_capability(status, SYS_RESOURCE));
         assert!(has_capability(status, 0));
         assert!(!has_capability("", SYS_RESOURCE));
+    }
+
+    #[test]
+    fn a_setting_that_was_changed_since_is_not_said_to_be_set() {
+        let forwards = |value: &str| Setting {
+            name: "net.ipv4.ip_forward".into(),
+            value: Some(value.into()),
+            needed: Some("1"),
+        };
+        assert_eq!(setting(&forwards("1"), true), "1");
+        assert_eq!(setting(&forwards("0"), false), "0 (to be set to 1 for the first pod)");
+        let changed = setting(&forwards("0"), true);
+        assert!(changed.starts_with("0 (was set to 1, and has been changed since: "), "{changed}");
+        assert!(changed.contains("sysctl -w net.ipv4.ip_forward=1"), "{changed}");
     }
 
     #[test]
