@@ -8,7 +8,7 @@
 
 mod node;
 
-use std::{fs, net::IpAddr, os::fd::AsFd};
+use std::{fs, net::IpAddr, os::fd::AsFd, thread};
 
 use node::{
     HOST, HOST_6, addresses, ask, both, dual, further, gateways, neighbour, on_a_node, pod, port,
@@ -81,6 +81,27 @@ fn a_server_on_the_clients_network_too_sees_the_gateway() {
         first.share(to).unwrap();
         unpublish_address(to).unwrap();
         assert!(!noted());
+    });
+}
+
+/// All of a transaction takes effect, or none: what one process forgot keeps no other from forgetting the rest.
+#[test]
+fn two_that_forget_at_once_leave_nothing() {
+    on_a_node("two_that_forget_at_once_leave_nothing", || {
+        let (first, second) = (dual(), further("second", 5, Access::Open));
+        let to = addresses(&further("third", 6, Access::Open), 2);
+        for _ in 0..200 {
+            first.share(to).unwrap();
+            second.share(to).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| unpublish_address(to).unwrap());
+                scope.spawn(|| first.unshare(to).unwrap());
+            });
+            let table = run("nft", &["list", "table", "inet", "sandbar"]);
+            for own in both(to) {
+                assert!(!table.contains(&format!(" . {own}")), "{own}: {table}");
+            }
+        }
     });
 }
 

@@ -12,7 +12,11 @@ use super::{
     sets::{SAME_NETWORK, SAME_NETWORK_6},
     transaction::nftables_error,
 };
-use crate::{Error, PodAddresses, Result, netlink::Answer};
+use crate::{Error, ErrorKind, PodAddresses, Result, netlink::Answer};
+
+/// How often it is tried again because somebody changed the same pairs between a look and the change. Each time
+/// somebody's change went through.
+const TRIES: u32 = 1000;
 
 /// A pair of a subnet and an address: how it is asked for, and itself.
 struct Link {
@@ -51,11 +55,15 @@ pub(crate) fn link(
     network: &Network<'_>,
     pod: PodAddresses,
 ) -> Result<()> {
-    change(nftables, network, pod, |batch, link, is_there| {
+    let call = || format!("nftables: note how {pod} is reached from {}", network.bridge);
+    let mut batch = Batch::new();
+    for (link, is_there) in look_up(nftables, &Link::of(network, pod), &call)? {
         if !is_there {
-            batch.create(NfTablesMessage::NewSetElement(link.element));
+            batch.create(NfTablesMessage::NewSetElement(link.element.clone()));
         }
-    })
+    }
+    // Without the table there is nothing to note it in: who makes that again does so.
+    commit(nftables, batch, &call).map(|_is_done| ())
 }
 
 /// Notes that it no longer is.
@@ -64,70 +72,84 @@ pub(crate) fn unlink(
     network: &Network<'_>,
     pod: PodAddresses,
 ) -> Result<()> {
-    change(nftables, network, pod, |batch, link, is_there| {
-        if is_there {
-            batch.delete(NfTablesMessage::DeleteSetElement(link.element));
-        }
+    let call = || format!("nftables: forget how {pod} is reached from {}", network.bridge);
+    let links = Link::of(network, pod);
+    delete(nftables, &call, |nftables| {
+        let found = look_up(nftables, &links, &call)?.into_iter().filter(|(_, is_there)| *is_there);
+        Ok(found.map(|(link, _)| link.element.clone()).collect())
     })
 }
 
-fn change(
+/// Which of them are there.
+fn look_up<'a>(
     nftables: &mut Nftables,
-    network: &Network<'_>,
-    pod: PodAddresses,
-    how: impl Fn(&mut Batch, Link, bool),
-) -> Result<()> {
-    let call = || format!("nftables: note how {pod} is reached from {}", network.bridge);
-    let links = Link::of(network, pod);
+    links: &'a [Link],
+    call: &dyn Fn() -> String,
+) -> Result<Vec<(&'a Link, bool)>> {
     if links.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let questions = links.iter().map(|it| NfTablesMessage::GetSetElement(it.question.clone()));
     let answers =
         nftables.ask(questions, Answer::One).map_err(|error| Error::system(call(), error))?;
-    let mut batch = Batch::new();
-    for (link, answer) in links.into_iter().zip(answers) {
-        let is_there = match answer {
-            Ok(_) => true,
-            Err(refusal) if refusal.errno() == Errno::NOENT => false,
-            Err(refusal) => return Err(nftables_error(call(), refusal)),
-        };
-        how(&mut batch, link, is_there);
-    }
-    commit(nftables, batch, &call)
+    let of_each = links.iter().zip(answers).map(|(link, answer)| match answer {
+        Ok(_) => Ok((link, true)),
+        Err(refusal) if refusal.errno() == Errno::NOENT => Ok((link, false)),
+        Err(refusal) => Err(nftables_error(call(), refusal)),
+    });
+    of_each.collect()
 }
 
 /// Forgets how the pod with these addresses is reached, from wherever.
 pub(crate) fn forget_links(nftables: &mut Nftables, pod: PodAddresses) -> Result<()> {
     let call = || format!("nftables: forget how {pod} is reached");
     let own = [(SAME_NETWORK, Some(IpAddr::V4(pod.v4))), (SAME_NETWORK_6, pod.v6.map(IpAddr::V6))];
-    let mut batch = Batch::new();
-    for (set, own) in own.into_iter().filter_map(|(set, own)| Some((set, octets(own?)))) {
-        let question = NfTablesMessage::GetSetElement(element::everything(set));
-        let answers =
-            nftables.ask([question], Answer::Dump).map_err(|error| Error::system(call(), error))?;
-        for message in answers.into_iter().flat_map(std::result::Result::unwrap_or_default) {
-            for found in elements(&message).filter(|found| leads_to(found, &own)) {
-                let (first, last) = (found.key.to_vec(), found.key_end.unwrap_or(found.key));
-                let found = element::range(set, first, last.to_vec());
-                batch.delete(NfTablesMessage::DeleteSetElement(found));
+    delete(nftables, &call, |nftables| {
+        let mut all = Vec::new();
+        for (set, own) in own.into_iter().filter_map(|(set, own)| Some((set, octets(own?)))) {
+            let question = NfTablesMessage::GetSetElement(element::everything(set));
+            let answers = nftables
+                .ask([question], Answer::Dump)
+                .map_err(|error| Error::system(call(), error))?;
+            for message in answers.into_iter().flat_map(std::result::Result::unwrap_or_default) {
+                for found in elements(&message).filter(|found| leads_to(found, &own)) {
+                    let (first, last) = (found.key.to_vec(), found.key_end.unwrap_or(found.key));
+                    all.push(element::range(set, first, last.to_vec()));
+                }
             }
         }
-    }
-    commit(nftables, batch, &call)
+        Ok(all)
+    })
 }
 
-fn commit(nftables: &mut Nftables, batch: Batch, call: &dyn Fn() -> String) -> Result<()> {
+/// Deletes what `look` finds. If another process was faster with one of them, none went: it looks again.
+fn delete(
+    nftables: &mut Nftables,
+    call: &dyn Fn() -> String,
+    look: impl Fn(&mut Nftables) -> Result<Vec<SetElementMessage>>,
+) -> Result<()> {
+    for _ in 0..TRIES {
+        let mut batch = Batch::new();
+        for found in look(nftables)? {
+            batch.delete(NfTablesMessage::DeleteSetElement(found));
+        }
+        if commit(nftables, batch, call)? {
+            return Ok(());
+        }
+    }
+    Err(Error::new(ErrorKind::Busy, format!("{}: it never stopped changing", call())))
+}
+
+/// `false`, and nothing is changed, if something that it takes to be there is not.
+fn commit(nftables: &mut Nftables, batch: Batch, call: &dyn Fn() -> String) -> Result<bool> {
     if batch.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     match nftables.commit(batch, None) {
         Err(error) => Err(Error::system(call(), error)),
-        // Another process was faster.
-        Ok(Err(failure)) if failure.refusal.errno() != Errno::NOENT => {
-            Err(Error::refused(call(), failure.refusal))
-        }
-        Ok(_) => Ok(()),
+        Ok(Err(failure)) if failure.refusal.errno() == Errno::NOENT => Ok(false),
+        Ok(Err(failure)) => Err(Error::refused(call(), failure.refusal)),
+        Ok(Ok(())) => Ok(true),
     }
 }
 
