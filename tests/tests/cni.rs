@@ -184,6 +184,17 @@ fn what_is_wrong_is_told_and_nothing_is_left(node: &Node) {
     node.says("--cni-plugin-dir /usr/lib/cni ps").refused(2, &["--cni-conf-dir"]);
     let missing = "--cni-conf-dir /run/test/conf --cni-plugin-dir /run/test run --rm busybox true";
     node.says(missing).refused(125, &["plugin 'bridge' is not in /run/test"]);
+    // Of networks, the one that it is alone.
+    let only = ["CNI network 'net' and on no other", "--network net"];
+    for other in ["bridge", "sandbar", "web"] {
+        let asked = run(node, &format!("--rm --network {other}"));
+        asked.with(["true"]).refused(125, &[&format!("--network {other}:"), only[0], only[1]]);
+    }
+    run(node, "--rm --network net:ip=10.99.0.9").with(["true"]).refused(125, &["'net'", "plugins"]);
+    run(node, "--rm --ip 10.99.0.9").with(["true"]).refused(125, &["'net'", "plugins"]);
+    let host = "--rm --add-host host:host-gateway";
+    run(node, host).with(["true"]).refused(125, &["host-gateway", "CNI"]);
+    run(node, "--rm --network net").with(["ip -o addr | grep 10.99.0."]).ok();
     node.file("conf/net.conflist", NETWORK.replace("portMappings", "other"));
     run(node, "--rm -p 8080:80").with(["true"]).refused(125, &["'net'", "'portMappings'"]);
     node.file("conf/net.conflist", NETWORK.replace(r#""cni0""#, r#""longer-than-a-name""#));

@@ -8,8 +8,8 @@ use sandbar_network::cni::{
     Attachment, AttachmentId, Client, CniResult, Configuration, PortMapping, Transport,
 };
 use sandbar_spec::{
-    Bandwidth, BitRate, CniNetwork, Connection, Connection6, NetworkId, NetworkMode, PodConfig,
-    PodId, Protocol,
+    Bandwidth, BitRate, CniNetwork, Connection, Connection6, Membership, NetworkId, NetworkMode,
+    PodConfig, PodId, Protocol,
 };
 use sandbar_supervisor::replace_record;
 
@@ -135,6 +135,32 @@ impl Engine {
         let plugins = given.unwrap_or_else(|| USUAL_PLUGINS.map(PathBuf::from).to_vec());
         Ok(Client::new(plugins, self.roots.cni())?)
     }
+}
+
+/// Checks what networks were asked for of a pod that is to be on `network`: that one, if any, and nothing that is its
+/// plugins' to give.
+pub(crate) fn check_asked(network: &CniNetwork, asked: &[Membership]) -> Result<(), Error> {
+    let own = &network.name;
+    let invalid = |message| Err(Error::new(Kind::Invalid, message));
+    for membership in asked {
+        let Membership { network: name, ip, ip6, mac, aliases, interface } = membership;
+        let is_more = ip.is_some() || ip6.is_some() || mac.is_some() || interface.is_some();
+        if is_more || !aliases.is_empty() {
+            return invalid(format!(
+                "on the CNI network '{own}' addresses, aliases and interface names are its plugins' to give, not \
+                 asked for"
+            ));
+        }
+        if name != own {
+            let name = if name.is_empty() { "bridge" } else { name };
+            return invalid(format!(
+                "--network {name}: with --cni-conf-dir {} the pod is on the CNI network '{own}' \
+                 and on no other; leave out one of the two options, or write --network {own}",
+                network.configurations.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A path to a descriptor of this process, for others.

@@ -8,6 +8,7 @@ use sandbar_spec::{
 };
 use sandbar_supervisor::replace_record;
 
+use crate::cni::check_asked;
 use crate::engine::Engine;
 use crate::error::{Error, Kind};
 use crate::netns::open_namespace;
@@ -120,18 +121,12 @@ impl Engine {
             };
             hosts.push((name.clone(), address));
         }
-        let is_asked = !options.memberships.is_empty();
+        let asked = options.memberships.clone();
         let has_ports = !options.ports.is_empty();
         let mut config = configuration(id, name, options, hosts, (pause, implicit))?;
         config.cni = self.cni_network(&config)?;
         if let Some(network) = &config.cni {
-            if is_asked {
-                let network = &network.name;
-                let message = format!(
-                    "--cni-conf-dir puts the pod on the CNI network '{network}', and on no other"
-                );
-                return Err(Error::new(Kind::Invalid, message));
-            }
+            check_asked(network, &asked)?;
             memberships.clear();
         } else if !config.bandwidth.is_unlimited() {
             let message =
@@ -151,6 +146,11 @@ impl Engine {
     /// The host's address as a pod reaches it.
     fn gateway(&self, mode: &NetworkMode, memberships: &[Membership]) -> Result<IpAddr, Error> {
         match (mode, memberships.first()) {
+            (NetworkMode::Bridge, _) if self.cni.is_some() => {
+                let message = "host-gateway: the host's address on a CNI network is its plugins' to \
+                               choose, and not known before; write the address";
+                Err(Error::new(Kind::Invalid, message))
+            }
             (NetworkMode::Host, _) => Ok(Ipv4Addr::LOCALHOST.into()),
             (NetworkMode::Bridge, Some(first)) => Ok(self.network_of(first)?.ipv4.gateway.into()),
             _ => {
