@@ -19,6 +19,8 @@ tests! {
     an_image_for_another_machine,
     who_is_told_to_stop_stops,
     what_a_killed_build_left_the_next_one_clears,
+    what_is_known_of_steps_goes_with_their_images,
+    stages_without_a_name_are_told_by_number,
     an_image_that_a_build_needs_stays,
     documents_are_scripts_and_files,
     pause_is_built_by_its_own_dockerfile,
@@ -370,6 +372,33 @@ fn what_a_killed_build_left_the_next_one_clears(node: &Node) {
     build(node, "FROM busybox", &[], &[]);
     assert_eq!(node.says("ps -a").ok().lines().count(), 1);
     assert_eq!(fs::read_dir("/var/lib/sandbar/build/tmp").expect("builds").count(), 0);
+}
+
+fn what_is_known_of_steps_goes_with_their_images(node: &Node) {
+    node.has_busybox();
+    build(node, "FROM busybox\nCOPY a /\nCOPY b /", &[("a", "1"), ("b", "2")], &[]);
+    let records = || {
+        let records = fs::read_dir("/var/lib/sandbar/build/steps").expect("records").flatten();
+        records.map(|record| record.file_name()).collect::<Vec<_>>()
+    };
+    assert_eq!(records().len(), 2);
+    fs::write("/var/lib/sandbar/build/steps/broken", "").expect("a file");
+    let steps = || node.says("images -a -q --filter dangling=true").ok();
+    let last = steps().lines().next().unwrap_or_default().to_owned();
+    node.sandbar(["rmi", &last]).ok();
+    build(node, "FROM busybox", &[], &[]);
+    assert_eq!(records().len(), 1);
+    node.says("image prune").ok();
+    build(node, "FROM busybox", &[], &[]);
+    assert_eq!(records().len(), 0);
+}
+
+fn stages_without_a_name_are_told_by_number(node: &Node) {
+    let files =
+        [("Dockerfile", "FROM scratch\nCOPY a /\nFROM scratch\nCOPY --from=0 a /"), ("a", "")];
+    let said = node.says("build").with([context(node, &files)]).code(0);
+    assert!(said.stderr().contains("[stage-0 2/2] COPY a /"), "{said}");
+    assert!(said.stderr().contains("[stage-1 2/2] COPY --from=0 a /"), "{said}");
 }
 
 fn an_image_that_a_build_needs_stays(node: &Node) {

@@ -45,7 +45,7 @@ pub fn build(engine: &Engine, request: &Request, host: &dyn Host) -> Result<Imag
     let work = Workspace::open(engine)?;
     let (context, source) = Context::open(request, &work)?;
     let steps = Steps::open(engine.roots())?;
-    steps.forget_lost(&store)?;
+    steps.sweep(&store)?;
     let build = || {
         let file = Dockerfile::parse(&source.text)?;
         let platform = request.platform.clone().unwrap_or_else(Platform::host);
@@ -125,7 +125,7 @@ impl Builder<'_> {
     fn build_stage(&mut self, stage: &Stage, index: usize) -> Result<Built> {
         let name = stage.name.clone().unwrap_or_else(|| match self.file.stages.len() {
             1 => String::new(),
-            _ => index.to_string(),
+            _ => format!("stage-{index}"),
         });
         let mut built = self.begin(stage, index, &name).map_err(|error| error.at(stage.line))?;
         for trigger in std::mem::take(&mut built.config.settings.on_build) {

@@ -96,14 +96,18 @@ impl Steps {
         }
     }
 
-    /// Forgets the steps whose images were removed: who lists images reads the records of all.
-    pub(crate) fn forget_lost(&self, store: &Store) -> Result<()> {
-        let known: BTreeSet<ImageId> = store.list()?.into_iter().map(|image| image.id).collect();
-        for (path, record) in records(&self.directory) {
-            if record.image.is_some_and(|image| !known.contains(&image)) {
-                // If it is another's just now, that one's step is done once more.
-                let _removed = std::fs::remove_file(&path);
-            }
+    /// Forgets what led to images that are gone by now, and what can't be read.
+    ///
+    /// What another build keeps meanwhile stays: the images are listed after the records were read.
+    pub(crate) fn sweep(&self, store: &Store) -> Result<()> {
+        let records: Vec<_> = records(&self.directory).collect();
+        let images = store.ids()?;
+        let leads_nowhere = |record: &Option<Record>| match record {
+            Some(record) => record.image.is_some_and(|it| images.binary_search(&it).is_err()),
+            None => true,
+        };
+        for (path, _) in records.iter().filter(|(_, record)| leads_nowhere(record)) {
+            let _removed = std::fs::remove_file(path);
         }
         Ok(())
     }
@@ -121,15 +125,15 @@ impl Steps {
 /// The images that are kept for later builds alone, if they have no name.
 #[must_use]
 pub fn images_of_steps(roots: &Roots) -> BTreeSet<ImageId> {
-    records(&base(roots).join("steps")).filter_map(|(_path, record)| record.image).collect()
+    records(&base(roots).join("steps")).filter_map(|(_, record)| record?.image).collect()
 }
 
-/// The records in a directory; those that can't be read are of no use to anybody.
-fn records(directory: &Path) -> impl Iterator<Item = (PathBuf, Record)> {
+/// The files in the directory of records, with what each says, if that is a record.
+fn records(directory: &Path) -> impl Iterator<Item = (PathBuf, Option<Record>)> {
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    files.filter_map(|file| {
+    files.map(|file| {
         let path = file.path();
-        let record = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-        Some((path, record))
+        let record = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok());
+        (path, record)
     })
 }

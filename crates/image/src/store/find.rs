@@ -126,8 +126,11 @@ impl Store {
         decode(&bytes, || format!("the configuration of image {id}"))
     }
 
-    /// The ids of all images, in order.
-    pub(super) fn ids(&self) -> Result<Vec<ImageId>> {
+    /// The ids of all images, in order. Nothing of them is read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io).
+    pub fn ids(&self) -> Result<Vec<ImageId>> {
         let names = self.names(&self.images)?;
         let mut ids: Vec<_> =
             names.iter().filter_map(|name| Digest::from_hex(name)).map(ImageId).collect();
