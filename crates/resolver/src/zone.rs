@@ -11,9 +11,11 @@
 //! an address of the network is never asked of others, whether it is there or not; `x` and `x.blog` are if
 //! nobody here is called `x`, for a network may well have the name of a domain.
 //!
+//! `localhost`, and what ends in it, is the asking pod itself, whatever anybody is called (RFC 6761, section 6.3).
+//!
 //! A pod that is on several networks finds the names of all of them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::rr::Name;
 
@@ -22,6 +24,10 @@ use crate::network::Network;
 
 /// The domain that all endpoints of a user-made network are in: to be searched in its pods' `resolv.conf`.
 pub const SEARCH_DOMAIN: &str = "dns.sandbar";
+
+/// What every pod calls itself, and where it is that.
+const LOCALHOST: &str = "localhost";
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// What is known of a name.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +72,9 @@ impl<'a> Zone<'a> {
 /// What `name` means on any of the networks `zones`, the first of which that knows it counts.
 pub(crate) fn look_up<'a>(zones: &[Zone<'a>], name: &Name) -> Known<'a> {
     let text = lower_case(name);
+    if text == LOCALHOST || within(&text, LOCALHOST).is_some() {
+        return Known::Addresses(&LOOPBACK);
+    }
     if text == SEARCH_DOMAIN {
         return Known::Addresses(&[]);
     }
@@ -175,6 +184,16 @@ mod tests {
         }
         assert_eq!(known("dns.sandbar."), "");
         assert_eq!(known("0.85.10.in-addr.arpa."), "");
+    }
+
+    #[test]
+    fn localhost_is_the_pod_itself_and_nobody_elses_name() {
+        for name in ["localhost.", "LocalHost.", "db.localhost.", "a.b.localhost."] {
+            assert_eq!(known(name), "127.0.0.1 ::1", "{name}");
+        }
+        for name in ["localhost.example.com.", "xlocalhost."] {
+            assert_eq!(known(name), "elsewhere", "{name}");
+        }
     }
 
     #[test]

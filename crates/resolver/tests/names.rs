@@ -47,6 +47,13 @@ fn a_name_without_such_records_has_none_and_is_not_asked_of_others() {
         for (name, kind) in [("v4.", AAAA), ("v6.", A), ("v4.", MX), ("v4.blog.", TXT)] {
             assert_eq!(shown(&ask(name, kind)), (ResponseCode::NoError, vec![]), "{name} {kind}");
         }
+        for name in ["localhost.", "db.localhost."] {
+            for (kind, address) in [(A, "127.0.0.1"), (AAAA, "::1")] {
+                let found = shown(&ask(name, kind));
+                assert_eq!(found, (ResponseCode::NoError, vec![address.to_owned()]), "{name}");
+            }
+            assert_eq!(shown(&ask(name, MX)), (ResponseCode::NoError, vec![]), "{name}");
+        }
         assert_eq!(code("nobody.dns.sandbar.", A), ResponseCode::NXDomain);
         assert_eq!(code("99.0.85.10.in-addr.arpa.", PTR), ResponseCode::NXDomain);
         assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
