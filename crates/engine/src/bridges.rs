@@ -24,7 +24,8 @@ impl Connected {
 
 impl Engine {
     /// Makes a network's bridge as far as it is missing. Pods that were on one which somebody deleted are put back on
-    /// it; their interfaces and addresses are as they were.
+    /// it; their interfaces and addresses are as they were. Pods whose supervisors were killed before somebody flushed the
+    /// firewall are given others, which put back what they need of it.
     pub(crate) fn ensure_bridge(
         &self,
         network: &NetworkConfig,
@@ -35,6 +36,9 @@ impl Engine {
             lingering: ensured.lingering.into_socket().into_iter().collect(),
             told: Vec::new(),
         };
+        if ensured.was_open {
+            self.take_over_all();
+        }
         if !ensured.was_incomplete {
             return Ok(connected);
         }

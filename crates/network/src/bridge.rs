@@ -62,6 +62,9 @@ pub struct Ensured {
     /// Whether the bridge was missing, or incomplete. Pods that were on one which somebody deleted are on none: see
     /// [`plug`](crate::plug).
     pub was_incomplete: bool,
+    /// Whether the table was missing, did not know the bridge, or was another version's: after somebody flushed it,
+    /// published ports are gone, too.
+    pub was_open: bool,
 }
 
 /// What is taken as a sign that the table's rules are there.
@@ -209,21 +212,11 @@ impl Bridge {
             None => self,
         };
         let loopback = possible.ipv6.map(|_| loopback6());
-        let (lingering, state, changed) = possible.ensure_possible(loopback, trust)?;
-        Ok(Ensured {
-            lingering,
-            changed,
-            without_ipv6,
-            is_loopback6_published: loopback == Some(Loopback6::Leads),
-            was_incomplete: state != State::Complete,
-        })
+        let ensured = possible.ensure_possible(loopback, trust)?;
+        Ok(Ensured { without_ipv6, ..ensured })
     }
 
-    fn ensure_possible(
-        &self,
-        loopback: Option<Loopback6>,
-        trust: Trust,
-    ) -> Result<(Lingering, State, Vec<Change>)> {
+    fn ensure_possible(&self, loopback: Option<Loopback6>, trust: Trust) -> Result<Ensured> {
         let mut route = open_route()?;
         let mut nftables = Nftables::open()?;
         let network = self.network();
@@ -260,7 +253,14 @@ impl Bridge {
                 self.complete(&mut route)?
             }
         };
-        Ok((nftables.linger(), state, changed))
+        Ok(Ensured {
+            lingering: nftables.linger(),
+            changed,
+            without_ipv6: None,
+            is_loopback6_published: loopback == Some(Loopback6::Leads),
+            was_incomplete: state != State::Complete,
+            was_open: !is_ruled,
+        })
     }
 
     /// Whether there is an interface of its name.
