@@ -1,15 +1,17 @@
 //! The care of what is kept: what it takes of the disk, whether it is sound, and what nobody needs.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
-use sandbar_tests::{Answer, Node, Registry, Rootfs, noise, tests};
+use rustix::fs::{FlockOperation, flock};
+use sandbar_tests::{Answer, Node, Registry, Rootfs, SOON, noise, tests, until};
 use serde_json::{Value, json};
 
 tests! {
     the_disk_is_measured_to_the_byte,
     damage_is_named_and_repaired,
     what_nobody_needs_is_pruned,
+    what_is_needed_before_a_prune_begins_stays,
     what_is_stopped_is_pruned_if_that_is_meant,
     images_are_filtered,
     the_long_names_of_commands_do_the_same,
@@ -144,6 +146,29 @@ fn what_nobody_needs_is_pruned(node: &Node) {
     assert!(!said.contains("pause"), "{said}");
     node.says("run -d --name a pause").ok();
     node.says("rm -f a").ok();
+}
+
+fn what_is_needed_before_a_prune_begins_stays(node: &Node) {
+    node.has_busybox();
+    let lock = File::open(format!("{IMAGES}/lock")).expect("the lock");
+    flock(&lock, FlockOperation::LockShared).expect("a shared lock");
+    let prune = node.says("image prune -a").begin();
+    // It has the lock open for long only when it waits to be alone.
+    let fds = format!("/proc/{}/fd", prune.pid().as_raw_nonzero());
+    let mut looks = 0;
+    until("that the prune waits for the lock", SOON, || {
+        let mut open = fs::read_dir(&fds).expect("its files").flatten();
+        let waits =
+            open.any(|it| fs::read_link(it.path()).is_ok_and(|it| it.ends_with("images/lock")));
+        looks = if waits { looks + 1 } else { 0 };
+        (looks == 5).then_some(())
+    });
+    node.says("create --name a --net none busybox echo whole").ok();
+    drop(lock);
+    let output = prune.wait();
+    assert!(output.exit_code() == 0 && !output.stdout().contains("Deleted"), "{output}");
+    assert_eq!(node.says("start -a a").ok(), "whole\n");
+    node.says("rm a").ok();
 }
 
 fn what_is_stopped_is_pruned_if_that_is_meant(node: &Node) {

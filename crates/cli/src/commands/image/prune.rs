@@ -1,7 +1,10 @@
 //! `sandbar image prune`.
 
+use std::cell::OnceCell;
+
 use jiff::Timestamp;
 use sandbar_engine::Engine;
+use sandbar_image::ImageId;
 
 use crate::cli::Exit;
 use crate::commands::in_use::InUse;
@@ -35,12 +38,17 @@ impl Prune {
 /// Removes what [`Store::prune`](sandbar_image::Store::prune) does, and prints it.
 pub(crate) fn prune(engine: &Engine, all: bool, until: Option<Timestamp>) -> Result<()> {
     let store = engine.images().doing("open the images")?;
-    let in_use = InUse::of(engine)?;
     // The built-in image comes back whenever it is removed.
     let built_in = store.find("localhost/pause").map(|image| image.id).ok();
-    let pruned = store
-        .prune(all, until, |id| in_use.has(id) || built_in == Some(*id))
-        .doing("remove unused images")?;
+    // Looked at while the images are locked, when nobody can make a container of one. Where that can't be known
+    // nothing is removed.
+    let looked_at = OnceCell::new();
+    let needed = |id: &ImageId| {
+        let in_use = looked_at.get_or_init(|| InUse::of(engine));
+        in_use.as_ref().map_or(true, |in_use| in_use.has(id)) || built_in == Some(*id)
+    };
+    let pruned = store.prune(all, until, needed).doing("remove unused images")?;
+    looked_at.into_inner().transpose()?;
     for reference in pruned.untagged {
         output::line(format_args!("Untagged: {reference}"))?;
     }
