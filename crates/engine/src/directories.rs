@@ -24,15 +24,18 @@ pub(crate) fn make_with(path: &Path, mode: u32) -> Result<(), Error> {
 
 /// Makes a directory and those above it, where they are not there yet. True if it was made now.
 pub(crate) fn ensure(path: &Path) -> Result<bool, Error> {
-    match rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o700)) {
+    let make = || rustix::fs::mkdirat(CWD, path, Mode::from_raw_mode(0o700));
+    let made = match (make(), path.parent()) {
+        // Once more and no more: in procfs nothing can be made, whatever is there.
+        (Err(Errno::NOENT), Some(parent)) => {
+            ensure(parent)?;
+            make()
+        }
+        (made, _) => made,
+    };
+    match made {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
-        Err(Errno::NOENT) if path.parent().is_some() => {
-            if let Some(parent) = path.parent() {
-                ensure(parent)?;
-            }
-            ensure(path)
-        }
         Err(errno) => {
             Err(errno).during("mkdir", || path.display().to_string()).map_err(Error::from)
         }
@@ -100,4 +103,19 @@ fn open_lock(path: &Path) -> Result<OwnedFd, Error> {
     rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))
         .during("open", || path.display().to_string())
         .map_err(Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_are_made_where_they_can_be() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let path = scratch.path().join("a/b/c");
+        assert!(ensure(&path).expect("it is made"));
+        assert!(!ensure(&path).expect("it is there"));
+        let error = ensure(Path::new("/proc/nothing/can/be/made")).expect_err("in procfs");
+        assert!(error.to_string().contains("/proc/nothing"), "{error}");
+    }
 }
