@@ -85,6 +85,19 @@ impl Reference {
     pub fn digest(&self) -> Option<Digest> {
         self.digest
     }
+
+    /// Fails unless the digest in it, if there is one, is one of those that the image is known to have.
+    ///
+    /// Whoever runs an image by its digest wants just that one, whatever somebody else calls his.
+    pub(crate) fn require_digest_of(&self, known: &[Digest]) -> Result<()> {
+        match self.digest {
+            Some(digest) if !known.contains(&digest) => Err(invalid(
+                &self.to_string(),
+                "no image can be given a digest that is not its own",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A name cut at its separators, each part in order.

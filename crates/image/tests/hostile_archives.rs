@@ -196,6 +196,40 @@ fn names_that_break_the_grammar_are_refused() {
 }
 
 #[test]
+fn an_image_is_not_called_by_another_ones_digest() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let other = Digest::of(b"what somebody trusts");
+    for name in [format!("nginx@{other}"), format!("r.io/app:1@{other}")] {
+        let error = place.refuses(&docker_archive(&[layer()], &[&name]));
+        assert_eq!(error.kind(), ErrorKind::InvalidReference, "{name}");
+        let mut oci = Oci::default();
+        let image = oci.image(&[layer()], &[(LAYER, layer())]);
+        let error = place.refuses(&oci.finish(&[named(image, &name)]));
+        assert_eq!(error.kind(), ErrorKind::InvalidReference, "{name}");
+        let name = name.parse().unwrap();
+        let tar = Layer::new().file("a", "").finish();
+        let error = place.store.import(&tar[..], Some(&name), &Settings::default()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidReference, "{name}");
+    }
+    let mut oci = Oci::default();
+    let image = oci.image(&[layer()], &[(LAYER, layer())]);
+    let own = format!("r.io/app@{}", image["digest"].as_str().unwrap());
+    let id = place.store.load(&oci.finish(&[named(image, &own)])[..]).unwrap()[0].id;
+    assert_eq!(place.store.find(&own).unwrap().id, id, "its own is one to call it by");
+    for (name, taken) in [
+        (format!("b.io/app@{other}"), false),
+        (own.replace("r.io", "b.io"), true),
+        (format!("b.io/app@{id}"), true),
+    ] {
+        let tagged = place.store.tag(&own, &name.parse().unwrap());
+        assert_eq!(tagged.is_ok(), taken, "{name}");
+    }
+}
+
+#[test]
 fn members_that_lead_out_of_the_archive_are_refused() {
     if !is_root() {
         return;

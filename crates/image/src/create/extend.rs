@@ -24,6 +24,7 @@ impl Store {
         configure: impl FnOnce(&[Digest]) -> Result<Vec<u8>>,
         reference: Option<&Reference>,
     ) -> Result<ImageId> {
+        reference.map_or(Ok(()), |name| name.require_digest_of(&[]))?;
         let base = base.map(|id| self.find(&id.to_string())).transpose()?;
         let mut layers = Vec::new();
         for layer in base.iter().flat_map(|base| base.config.rootfs().diff_ids()) {

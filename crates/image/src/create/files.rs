@@ -33,6 +33,7 @@ impl Store {
         settings: &Settings,
         files: &[File<'_>],
     ) -> Result<ImageId> {
+        reference.require_digest_of(&[])?;
         let archive = archive(files)?;
         let diff_id = Digest::of(&archive);
         let config = settings.configuration(diff_id, "sandbar")?;

@@ -24,6 +24,7 @@ impl Store {
         settings: &Settings,
     ) -> Result<ImageId> {
         let what = "the root filesystem's archive";
+        reference.map_or(Ok(()), |name| name.require_digest_of(&[]))?;
         let staging = Staging::new(self)?;
         let (compression, input) = recognise(rootfs, what)?;
         let budget = Budget::new(self.limits.unpacked_bytes);

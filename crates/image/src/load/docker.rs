@@ -70,7 +70,11 @@ fn read_image(
         .repo_tags
         .unwrap_or_default()
         .iter()
-        .map(|name| Reference::parse(name, Home::DockerHub))
+        .map(|name| {
+            let name = Reference::parse(name, Home::DockerHub)?;
+            // No manifest is in such an archive: the configuration's digest is all that can be proved.
+            name.require_digest_of(&[Digest::of(&config)]).map(|()| name)
+        })
         .collect::<Result<_>>()?;
     Ok(NewImage { config, manifest: None, layers, references })
 }

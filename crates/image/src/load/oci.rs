@@ -41,7 +41,12 @@ impl Reader<'_> {
                     continue;
                 }
             };
-            image.references.extend(reference(descriptor)?);
+            if let Some(name) = reference(descriptor)? {
+                let own = image.manifest.as_deref().map(Digest::of);
+                let known = [digest(descriptor)?, Digest::of(&image.config)];
+                name.require_digest_of(&own.into_iter().chain(known).collect::<Vec<_>>())?;
+                image.references.push(name);
+            }
             match images.iter_mut().find(|known| known.manifest == image.manifest) {
                 Some(known) => known.references.append(&mut image.references),
                 None => images.push(image),

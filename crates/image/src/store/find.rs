@@ -67,16 +67,20 @@ impl Store {
             return Ok(Some((id, Some(reference.clone()))));
         }
         let Some(digest) = reference.digest() else { return Ok(None) };
-        let id = match self.read_whole(&self.manifests, &digest.hex())? {
-            Some(bytes) => decode(&bytes, || format!("manifests/{}", digest.hex()))?,
-            None => ImageId(digest),
-        };
+        let id = self.described_by(&digest)?.unwrap_or(ImageId(digest));
         let same = |known: &Reference| {
             known.registry() == reference.registry()
                 && known.repository() == reference.repository()
                 && reference.tag().is_none_or(|tag| known.tag() == Some(tag))
         };
         Ok(self.references(&id)?.into_iter().find(same).map(|known| (id, Some(known))))
+    }
+
+    /// The image that a manifest or an index led to.
+    pub(super) fn described_by(&self, manifest: &Digest) -> Result<Option<ImageId>> {
+        let name = manifest.hex();
+        let bytes = self.read_whole(&self.manifests, &name)?;
+        bytes.map(|bytes| decode(&bytes, || format!("manifests/{name}"))).transpose()
     }
 
     fn by_prefix(&self, hex: &str) -> Result<Option<Found>> {

@@ -22,8 +22,10 @@ impl Store {
     /// Makes a manifest list with these members. With `amend` they are added to one that is there.
     ///
     /// # Errors
-    /// [`ErrorKind::Referenced`] if there is one of that name, without `amend`; [`ErrorKind::Io`].
+    /// [`ErrorKind::Referenced`] if there is one of that name, without `amend`; [`ErrorKind::InvalidReference`] if that
+    /// has a digest; [`ErrorKind::Io`].
     pub fn create_list(&self, name: &Reference, members: Vec<Member>, amend: bool) -> Result<()> {
+        name.require_digest_of(&[])?;
         let _changing = self.change_lists()?;
         let mut list = match self.list_of(name)? {
             Some(_) if !amend => {

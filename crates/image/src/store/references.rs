@@ -25,9 +25,14 @@ impl Store {
     /// Gives the image called `name` (by name or id) another name, taking that from whatever had it.
     ///
     /// # Errors
-    /// As [`Store::find`]; [`ErrorKind::Io`].
+    /// As [`Store::find`]; [`ErrorKind::InvalidReference`] for a digest that is not the image's; [`ErrorKind::Io`].
     pub fn tag(&self, name: &str, reference: &Reference) -> Result<ImageId> {
         let image = self.find(name)?;
+        if let Some(digest) = reference.digest()
+            && self.described_by(&digest)? != Some(image.id)
+        {
+            reference.require_digest_of(&[image.id.0])?;
+        }
         let staging = Staging::new(self)?;
         self.point(&staging, reference, &image.id)?;
         Ok(image.id)
