@@ -12,6 +12,7 @@ tests! {
     damage_is_named_and_repaired,
     what_nobody_needs_is_pruned,
     what_is_needed_before_a_prune_begins_stays,
+    what_builds_keep_is_measured_and_pruned,
     what_is_stopped_is_pruned_if_that_is_meant,
     images_are_filtered,
     the_long_names_of_commands_do_the_same,
@@ -45,8 +46,9 @@ fn the_disk_is_measured_to_the_byte(node: &Node) {
     node.says(&format!("run --name a --net none -v data:/data {REGISTRY}/base:1 sh -c"))
         .with([script])
         .ok();
-    let [images, containers, volumes, partial] =
-        df(node).as_array().expect("a list").clone().try_into().expect("four rows");
+    let [images, containers, volumes, builds, partial] =
+        df(node).as_array().expect("a list").clone().try_into().expect("five rows");
+    assert_eq!((&builds["Type"], &builds["RawSize"]), (&json!("Build Cache"), &json!(0)));
     let of = |row: &Value| (row["Total"].as_u64(), row["Active"].as_u64(), row["RawSize"].as_u64());
     let paths = ["layers", "blobs/sha256"].map(|it| format!("{IMAGES}/{it}"));
     // What is in the directories, and not those themselves.
@@ -131,11 +133,11 @@ fn what_nobody_needs_is_pruned(node: &Node) {
         (true, _) => Answer::Status(403, Vec::new()),
     });
     node.says(&format!("pull {REGISTRY}/half:1")).refused(1, &["half:1", "403"]);
-    assert_eq!(df(node)[3]["Total"], 1);
+    assert_eq!(df(node)[4]["Total"], 1);
     node.import("old", Rootfs::busybox(), &[]);
     node.import("old", Rootfs::busybox().file("new", 0o644, b""), &[]);
     node.says("image prune --filter until=24h").ok();
-    assert_eq!((&df(node)[3]["Total"], &df(node)[0]["Total"]), (&json!(0), &json!(3)));
+    assert_eq!((&df(node)[4]["Total"], &df(node)[0]["Total"]), (&json!(0), &json!(3)));
     let said = node.says("image prune -f").ok();
     assert!(said.contains("Deleted: ") && said.contains("Total reclaimed space: "), "{said}");
     assert_eq!(node.says("image prune").ok(), "Total reclaimed space: 0B\n");
@@ -169,6 +171,46 @@ fn what_is_needed_before_a_prune_begins_stays(node: &Node) {
     assert!(output.exit_code() == 0 && !output.stdout().contains("Deleted"), "{output}");
     assert_eq!(node.says("start -a a").ok(), "whole\n");
     node.says("rm a").ok();
+}
+
+fn what_builds_keep_is_measured_and_pruned(node: &Node) {
+    node.has_busybox();
+    let context = node.path("context");
+    fs::create_dir_all(&context).expect("a directory");
+    let build = |command: &str| {
+        let run = |id: &str| format!("RUN --mount=type=cache,target=/c,id={id} {command}\n");
+        let text = format!("FROM busybox\nENV PATH=/bin\n{}{}", run("a"), run("b"));
+        fs::write(context.join("Dockerfile"), text).expect("a Dockerfile");
+        node.says("build --network none").with([&context])
+    };
+    build("dd if=/dev/zero of=/c/zeros bs=1000 count=99").ok();
+    let inside = |name: &str| {
+        let entries = fs::read_dir(format!("/var/lib/sandbar/build/{name}")).expect("a directory");
+        entries.flatten().map(|it| it.path().display().to_string()).collect::<Vec<_>>()
+    };
+    let all = || df(node)[3].clone();
+    let paths = [inside("caches"), inside("steps")].concat();
+    let is = |row: &Value| (row["Total"].as_u64(), row["Active"].as_u64());
+    assert_eq!(is(&all()), (Some(5), Some(0)), "two caches, three steps");
+    assert_eq!(all()["RawSize"], du(node, &paths));
+    assert_eq!(all()["RawReclaimable"], all()["RawSize"]);
+    assert!(node.says("system df -v").ok().contains("CACHE ID"));
+    // Nothing takes the caches that was not asked to, nor one that is in use or was used lately.
+    node.says("image prune -a --build-cache --filter until=1h").ok();
+    node.says("system prune -f").ok();
+    assert_eq!(inside("caches").len(), 4, "two, and their locks");
+    let running = build("touch /c/begun; exec sleep 1000").begin();
+    until("the command", SOON, || node.says("ps").ok().contains("Up ").then_some(()));
+    assert_eq!(all()["Active"], 1);
+    assert_ne!(all()["RawReclaimable"], all()["RawSize"]);
+    let said = node.says("image prune --build-cache").ok();
+    assert_eq!(said.matches("Removed build cache: ").count(), 1, "{said}");
+    assert_eq!(inside("caches").len(), 2, "one, and its lock");
+    running.kill();
+    let said = node.says("system prune -a -f").ok();
+    assert!(said.contains("Removed build cache: "), "{said}");
+    assert_eq!((is(&all()), &all()["RawSize"]), ((Some(0), Some(0)), &json!(0)));
+    assert_eq!([inside("caches"), inside("tmp"), inside("steps")].concat(), Vec::<String>::new());
 }
 
 fn what_is_stopped_is_pruned_if_that_is_meant(node: &Node) {

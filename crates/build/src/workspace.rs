@@ -7,7 +7,7 @@
 //!     images/HEX      an image that it still needs: no removal takes it
 //!   steps/KEY         what a step made; drawn in cache.rs
 //!   caches/HEX/       what `RUN --mount=type=cache` shows
-//!   caches/HEX.lock
+//!   caches/HEX.lock   held while a `RUN` has it mounted; changed when that was last begun
 //! RUN_ROOT/build/ID/  a build's secrets, in memory
 //! ```
 
@@ -127,7 +127,8 @@ fn sweep(engine: &Engine, all: &Path) -> Result<()> {
     Ok(())
 }
 
-fn is_locked(path: &Path) -> bool {
+/// Whether anybody holds the lock of a file or a directory.
+pub(crate) fn is_locked(path: &Path) -> bool {
     open(path).is_ok_and(|fd| {
         rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
     })
@@ -140,6 +141,15 @@ fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
 
 /// Locks a file, which is made if it is missing, or a directory.
 pub(crate) fn lock(path: &Path, operation: FlockOperation) -> Result<OwnedFd> {
+    loop {
+        if let Some(held) = try_lock(path, operation)? {
+            return Ok(held);
+        }
+    }
+}
+
+/// The same; none if somebody else has it and `operation` does not wait, or had it and removed the file.
+pub(crate) fn try_lock(path: &Path, operation: FlockOperation) -> Result<Option<OwnedFd>> {
     let opened = match open(path) {
         Err(Errno::NOENT) => {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
@@ -147,10 +157,16 @@ pub(crate) fn lock(path: &Path, operation: FlockOperation) -> Result<OwnedFd> {
         }
         opened => opened,
     };
-    let fd = opened.during("open", || path.display().to_string())?;
-    rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, operation))
-        .during("flock", || path.display().to_string())?;
-    Ok(fd)
+    let words = || path.display().to_string();
+    let fd = opened.during("open", words)?;
+    match rustix::io::retry_on_intr(|| rustix::fs::flock(&fd, operation)) {
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        locked => locked.during("flock", words)?,
+    }
+    let held = rustix::fs::fstat(&fd).during("fstat", words)?;
+    let is_there =
+        rustix::fs::stat(path).is_ok_and(|it| (it.st_dev, it.st_ino) == (held.st_dev, held.st_ino));
+    Ok(is_there.then_some(fd))
 }
 
 /// Makes a directory for its owner alone.

@@ -6,7 +6,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Gid, Mode, Uid};
+use rustix::fs::{FlockOperation, Gid, Mode, Timespec, Timestamps, UTIME_NOW, Uid};
 use sandbar_engine::{ContainerOptions, Volume, VolumeSource};
 use sandbar_image::Digest;
 use sandbar_sys::During;
@@ -193,6 +193,11 @@ fn cache(
         SharingMode::Locked => FlockOperation::LockExclusive,
     };
     let held = lock(&path.with_extension("lock"), operation)?;
+    let now = Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+        last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+    };
+    rustix::fs::futimens(&held, &now).during("utimensat", || path.display().to_string())?;
     if !path.is_dir() {
         make_all(&path)?;
         own(&path, mode, owner)?;

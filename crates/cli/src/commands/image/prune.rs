@@ -22,7 +22,10 @@ pub(crate) struct Prune {
     /// Don't ask; nothing is asked without it, either
     #[arg(short, long)]
     force: bool,
-    /// Only those built before: until=TIME, until=24h
+    /// Also caches of RUN --mount=type=cache
+    #[arg(long)]
+    build_cache: bool,
+    /// Only those built, or used, before: until=24h
     #[arg(long, value_name = "FILTER")]
     filter: Option<Until>,
 }
@@ -30,13 +33,18 @@ pub(crate) struct Prune {
 impl Prune {
     pub(crate) fn execute(self, context: &Context) -> Result<Exit> {
         let until = self.filter.map(|until| until.before(Timestamp::now()));
-        prune(&context.engine()?, self.all, until)?;
+        prune(&context.engine()?, self.all, self.build_cache, until)?;
         Ok(Exit::SUCCESS)
     }
 }
 
-/// Removes what [`Store::prune`](sandbar_image::Store::prune) does, and prints it.
-pub(crate) fn prune(engine: &Engine, all: bool, until: Option<Timestamp>) -> Result<()> {
+/// Removes what [`Store::prune`](sandbar_image::Store::prune) does, with `caches` what builds keep too, and prints it.
+pub(crate) fn prune(
+    engine: &Engine,
+    all: bool,
+    caches: bool,
+    until: Option<Timestamp>,
+) -> Result<()> {
     let store = engine.images().doing("open the images")?;
     // The built-in image comes back whenever it is removed.
     let built_in = store.find("localhost/pause").map(|image| image.id).ok();
@@ -55,5 +63,14 @@ pub(crate) fn prune(engine: &Engine, all: bool, until: Option<Timestamp>) -> Res
     for id in pruned.deleted {
         output::line(format_args!("Deleted: {id}"))?;
     }
-    output::line(format_args!("Total reclaimed space: {}", human::size(pruned.freed)))
+    let mut freed = pruned.freed;
+    if caches {
+        let pruned = sandbar_build::prune_kept(engine, until).doing("remove build caches")?;
+        for name in pruned.caches {
+            let short: String = name.chars().take(12).collect();
+            output::line(format_args!("Removed build cache: {short}"))?;
+        }
+        freed = freed.saturating_add(pruned.freed);
+    }
+    output::line(format_args!("Total reclaimed space: {}", human::size(freed)))
 }

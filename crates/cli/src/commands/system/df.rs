@@ -1,6 +1,7 @@
 //! `sandbar system df`.
 
 use jiff::Timestamp;
+use sandbar_build::Kept;
 use sandbar_engine::DiskUsage;
 use sandbar_image::{Summary, Usage};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::failure::{Doing, Result};
 use crate::table::Table;
 use crate::{human, output};
 
-/// Show what images, containers and volumes take of the disk
+/// Show what images, containers, volumes and builds take of the disk
 #[derive(Debug, clap::Args)]
 pub(crate) struct Df {
     /// Each of them, and what images share
@@ -44,11 +45,13 @@ impl Df {
         let needed = |id: &_| in_use.has(id) || built_in == Some(*id);
         let usage = store.usage(needed).doing("measure the images")?;
         let rest = engine.disk_usage().doing("measure containers and volumes")?;
+        let kept = sandbar_build::kept(engine.roots()).doing("measure what builds keep")?;
         if self.verbose {
             let tables = [
                 ("Images", images_table(&images, &usage, &in_use)),
                 ("Containers", containers_table(&rest)),
                 ("Volumes", volumes_table(&rest)),
+                ("Build caches", caches_table(&kept)),
             ];
             let mut text = String::new();
             for (title, table) in tables {
@@ -58,6 +61,7 @@ impl Df {
                 ("Shared by images, counted once", shared(&usage)),
                 ("Of no image", usage.unreferenced),
                 ("Of downloads that were broken off, or go on", usage.partial),
+                ("Of builds, beside their caches", beside_caches(&kept)),
             ];
             for (what, bytes) in other {
                 text.push_str(&format!("{what}: {}\n", human::size(bytes)));
@@ -65,7 +69,7 @@ impl Df {
             output::text(&text)?;
             return Ok(Exit::SUCCESS);
         }
-        let rows = rows(&images, &usage, &in_use, &rest);
+        let rows = rows(&images, &usage, &in_use, &rest, &kept);
         match self.format {
             Format::Json => output::json(&rows.iter().map(Row::object).collect())?,
             Format::Table => {
@@ -84,7 +88,18 @@ fn shared(usage: &Usage) -> u64 {
     usage.total - usage.unreferenced - unique
 }
 
-fn rows(images: &[Summary], usage: &Usage, in_use: &InUse, rest: &DiskUsage) -> [Row; 4] {
+/// What is known of steps, and the files of builds that go on or were killed.
+fn beside_caches(kept: &Kept) -> u64 {
+    kept.bytes - kept.caches.iter().map(|cache| cache.bytes).sum::<u64>()
+}
+
+fn rows(
+    images: &[Summary],
+    usage: &Usage,
+    in_use: &InUse,
+    rest: &DiskUsage,
+    kept: &Kept,
+) -> [Row; 5] {
     let containers = &rest.containers;
     let stopped = containers.iter().filter(|it| !it.active);
     let unused = rest.volumes.iter().filter(|volume| volume.users == 0);
@@ -109,6 +124,13 @@ fn rows(images: &[Summary], usage: &Usage, in_use: &InUse, rest: &DiskUsage) -> 
             active: rest.volumes.iter().filter(|volume| volume.users > 0).count(),
             bytes: rest.volumes.iter().map(|volume| volume.bytes).sum(),
             reclaimable: unused.map(|volume| volume.bytes).sum(),
+        },
+        Row {
+            what: "Build Cache",
+            total: kept.caches.len() + kept.steps,
+            active: kept.caches.iter().filter(|cache| cache.in_use).count(),
+            bytes: kept.bytes,
+            reclaimable: kept.reclaimable,
         },
         Row {
             what: "Partial Downloads",
@@ -197,6 +219,20 @@ fn volumes_table(rest: &DiskUsage) -> Table {
     let mut table = Table::new(&["VOLUME NAME", "CONTAINERS", "SIZE"]);
     for volume in &rest.volumes {
         table.row([volume.name.clone(), volume.users.to_string(), human::size(volume.bytes)]);
+    }
+    table
+}
+
+fn caches_table(kept: &Kept) -> Table {
+    let mut table = Table::new(&["CACHE ID", "LAST USED", "ACTIVE", "SIZE"]);
+    let now = Timestamp::now();
+    for cache in &kept.caches {
+        table.row([
+            cache.name.chars().take(12).collect(),
+            cache.used.map_or_else(|| "N/A".to_owned(), |then| human::ago(then, now)),
+            if cache.in_use { "yes" } else { "no" }.to_owned(),
+            human::size(cache.bytes),
+        ]);
     }
     table
 }

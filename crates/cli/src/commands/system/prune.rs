@@ -17,13 +17,13 @@ use crate::{output, terminal};
 // Pods that were asked for stay, with all that is in them: they are started again as a whole.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Prune {
-    /// Also images with names that no container uses
+    /// Also unused images with names, and build caches
     #[arg(short, long)]
     all: bool,
     /// Don't ask
     #[arg(short, long)]
     force: bool,
-    /// Containers and images made before: until=24h
+    /// What was made, or a cache last used, before: until=24h
     #[arg(long, value_name = "FILTER")]
     filter: Option<Until>,
 }
@@ -54,7 +54,7 @@ impl Prune {
                 }
             }
         }
-        image::prune(&engine, self.all, until)?;
+        image::prune(&engine, self.all, self.all, until)?;
         failed.map_or(Ok(Exit::SUCCESS), Err)
     }
 
@@ -67,9 +67,12 @@ impl Prune {
             let message = "cannot remove what is unused: there is no terminal to ask";
             return Err(Failure::new(message).hint("-f removes it unasked"));
         }
-        let images = if self.all { "unused" } else { "nameless" };
+        let images = match self.all {
+            true => "unused networks, unused images and build caches",
+            false => "unused networks and nameless images",
+        };
         let answer = terminal::ask(&format!(
-            "Remove stopped containers with all that they wrote, unused networks and {images} images? [y/N] "
+            "Remove stopped containers with all that they wrote, {images}? [y/N] "
         ))?;
         match answer.trim() {
             "y" | "Y" | "yes" => Ok(()),
