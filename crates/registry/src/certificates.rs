@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use ureq::tls::{
     Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem,
 };
@@ -86,6 +88,7 @@ impl Own {
                 Some("cert") => {
                     let chain = certificates(&path)?;
                     let key = key(&path.with_extension("key"))?;
+                    check_pair(&path, &chain, &key)?;
                     self.client = Some(ClientCert::new_with_certs(&chain, key));
                 }
                 _ => {}
@@ -115,6 +118,17 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>> {
         return Err(bad(path, "holds no certificate in PEM format"));
     }
     Ok(found)
+}
+
+/// Fails unless TLS can use the certificate with its key: ureq panics where it can't.
+fn check_pair(path: &Path, chain: &[Certificate<'_>], key: &PrivateKey<'_>) -> Result<()> {
+    let unfit =
+        || bad(path, "can't be used with its .key: it should be that key's, in X.509 version 3");
+    let chain = chain.iter().map(|it| CertificateDer::from(it.der()).into_owned()).collect();
+    let key = PrivateKeyDer::try_from(key.der().to_vec()).map_err(|e| unfit().because(e))?;
+    CertifiedKey::from_der(chain, key, &ring::default_provider())
+        .map(drop)
+        .map_err(|e| unfit().because(e))
 }
 
 fn key(path: &Path) -> Result<PrivateKey<'static>> {

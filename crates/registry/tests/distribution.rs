@@ -214,6 +214,11 @@ fn a_client_shows_the_certificate_that_it_has_for_the_registry() {
     let with = [("ca.crt", "ca.crt"), ("client.crt", "me.cert"), ("client.key", "me.key")];
     let client = registry.client(registry.trust(&with), Keyring::default());
     assert_eq!(push(&client, &registry.image(), None).unwrap(), Pushed::Sent);
+    let unfit = [("ca.crt", "ca.crt"), ("client.crt", "me.cert"), ("ca.key", "me.key")];
+    let client = registry.client(registry.trust(&unfit), Keyring::default());
+    let error = push(&client, &registry.image(), None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Configuration);
+    assert!(error.to_string().contains("me.cert"), "{error}");
 }
 
 #[test]
