@@ -91,7 +91,9 @@ pub(crate) fn refusal(origin: &Origin, answer: Answer) -> Error {
     } else {
         reason
     };
-    Error::new(kind, format!("{origin} answers {}: {reason}", status.as_u16())).after(pause)
+    let asks = pause.filter(|pause| !pause.is_zero());
+    let asks = asks.map_or(String::new(), |it| format!(" (it asks to wait {} s)", it.as_secs()));
+    Error::new(kind, format!("{origin} answers {}: {reason}{asks}", status.as_u16())).after(pause)
 }
 
 /// How long `Retry-After` asks to wait: in seconds, or until a date, which counts from the answer's own

@@ -129,6 +129,7 @@ fn nobody_waits_as_long_as_a_registry_likes() {
     let server = Server::new(|_| Reply::new(429, "").header("retry-after", "86400"));
     let error = client().manifest(&image(&server)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooManyRequests);
+    assert!(error.to_string().contains("wait 86400 s"), "{error}");
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -253,6 +254,10 @@ fn a_manifest_of_two_kinds_is_refused() {
         let server = Server::new(move |_| Reply::ok(body.as_slice()).header("content-type", said));
         assert_eq!(client().manifest(&image(&server)).is_ok(), fits, "{said}");
     }
+    let old = "application/vnd.docker.distribution.manifest.v1+prettyjws";
+    let server = Server::new(move |_| Reply::ok("{}").header("content-type", old));
+    let error = client().manifest(&image(&server)).unwrap_err();
+    assert!(error.to_string().contains(old), "{error}");
 }
 
 #[test]

@@ -90,8 +90,8 @@ fn media_type(peer: &Peer, said: Option<&str>, bytes: &[u8]) -> Result<String> {
     let own: Own = serde_json::from_slice(bytes).map_err(|e| {
         Error::protocol(format!("{}: what it serves is no manifest", peer.origin)).because(e)
     })?;
-    let said = said.and_then(|said| said.split(';').next()).map(str::trim);
-    let said = said.filter(|said| MEDIA_TYPES.contains(said));
+    let header = said.and_then(|said| said.split(';').next()).map(str::trim);
+    let said = header.filter(|said| MEDIA_TYPES.contains(said));
     match (said, own.media_type) {
         (Some(said), Some(own)) if said != own => Err(Error::protocol(format!(
             "{} says that its manifest is {said}, the manifest that it is {}",
@@ -103,7 +103,7 @@ fn media_type(peer: &Peer, said: Option<&str>, bytes: &[u8]) -> Result<String> {
         (None, own) => Err(Error::protocol(format!(
             "{}: a manifest of the kind \"{}\" is not supported",
             peer.origin,
-            shown(own.as_deref().unwrap_or("unknown"))
+            shown(own.as_deref().or(header).unwrap_or("unknown"))
         ))),
     }
 }
