@@ -49,6 +49,7 @@ fn what_can_not_be_pulled_is_told_and_nothing_is_left(node: &Node) {
     pull("some/far:2").refused(1, &["some/far:2", "404"]);
     pull("no/such").refused(1, &["no/such"]);
     node.says("pull localhost/here").refused(1, &["localhost/here", "of this machine"]);
+    node.says("pull sha256:012345abcdef").refused(1, &["sha256:012345abcdef", "is an id"]);
     node.says("pull UPPER/case").refused(1, &["UPPER/case"]);
     let platform = format!("pull --platform linux/s390x {REGISTRY}/some/far:1");
     node.says(&platform).refused(1, &["s390x"]);

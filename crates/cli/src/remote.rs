@@ -20,6 +20,10 @@ pub(crate) fn pull(
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Done<Loaded> {
     let action = format!("pull {image}");
+    if is_id(image) {
+        let message = format!("cannot {action}: that is an id, which no registry knows");
+        return Err(Failure::new(message).hint("give its name, as in docker.io/library/nginx"));
+    }
     let mut refused = None;
     for location in client.resolve(image).doing(&action)? {
         let name = Reference::parse(&location.to_string(), Home::DockerHub).doing(&action)?;
@@ -41,6 +45,13 @@ pub(crate) fn pull(
         None => Err(Failure::new(format!("cannot {action}: no registry is searched for it"))
             .hint("name it in full, as in docker.io/library/nginx")),
     }
+}
+
+/// Whether a name can be nothing but an image's id, which no registry knows.
+pub(crate) fn is_id(name: &str) -> bool {
+    let hex = name.strip_prefix("sha256:");
+    let whole = name.len() == 64 && name.bytes().all(|c| c.is_ascii_hexdigit());
+    whole || hex.is_some_and(|hex| hex.bytes().all(|c| c.is_ascii_hexdigit()))
 }
 
 /// Whether a registry answered that it has no such image, or none for us.
@@ -75,4 +86,15 @@ impl Remote for Repository<'_> {
 
 fn theirs(digest: &Digest) -> Result<sandbar_registry::Digest, sandbar_registry::Error> {
     digest.to_string().parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_told_from_names() {
+        assert!(is_id(&"ab".repeat(32)) && is_id("sha256:abc"));
+        assert!(!is_id("abc") && !is_id("deadbeef:1") && !is_id("localhost/sha256"));
+    }
 }

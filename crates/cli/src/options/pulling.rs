@@ -84,7 +84,7 @@ impl Pulling {
             }
             // Said when it is not found.
             (When::Never, None) => return Ok(()),
-            (_, None) if is_id(name) => return Ok(()),
+            (_, None) if remote::is_id(name) => return Ok(()),
             (When::Newer, Some(Here::Fits)) => match self.pull(&store, name) {
                 Err(failure) => {
                     output::note(&format!("what is here is used: {}", failure.message()));
@@ -102,7 +102,7 @@ impl Pulling {
     pub(crate) fn missing(&self, engine: &Engine, name: &str, action: &str) -> Result<String> {
         let message = format!("cannot {action}: there is no image '{name}' here");
         let hint = "'sandbar pull', 'load' and 'import' bring images in; see 'sandbar images'";
-        if self.pull == When::Never || is_id(name) {
+        if self.pull == When::Never || remote::is_id(name) {
             return Err(Failure::new(message).hint(hint));
         }
         let store = engine.images().doing(action)?;
@@ -152,13 +152,6 @@ enum Here {
     IsFor(Platform),
 }
 
-/// Whether a name can be nothing but an image's id, which no registry knows.
-fn is_id(name: &str) -> bool {
-    let hex = name.strip_prefix("sha256:");
-    let whole = name.len() == 64 && name.bytes().all(|c| c.is_ascii_hexdigit());
-    whole || hex.is_some_and(|hex| hex.bytes().all(|c| c.is_ascii_hexdigit()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,11 +173,5 @@ mod tests {
         for option in ["--pull always", "--platform linux/arm64", "--tls-verify", "-q"] {
             check(&format!("run {option}")).unwrap_err();
         }
-    }
-
-    #[test]
-    fn ids_are_told_from_names() {
-        assert!(is_id(&"ab".repeat(32)) && is_id("sha256:abc"));
-        assert!(!is_id("abc") && !is_id("deadbeef:1") && !is_id("localhost/sha256"));
     }
 }
