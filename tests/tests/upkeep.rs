@@ -285,6 +285,9 @@ fn the_long_names_of_commands_do_the_same(node: &Node) {
     node.says("image tag busybox two").ok();
     assert_eq!(node.says("image rm two").ok(), "Untagged: localhost/two:latest\n");
     node.says("image pull localhost/two").refused(1, &["of this machine"]);
+    node.says("image push localhost/two").refused(1, &["cannot push", "no image"]);
+    node.says("image build nowhere").refused(1, &["cannot build", "nowhere"]);
+    assert_eq!(node.says("image save busybox").ok(), node.says("save busybox").ok());
     node.says("image").refused(2, &["image --help"]);
     node.says("system").refused(2, &["system --help"]);
     node.says("rm one").ok();
