@@ -160,10 +160,11 @@ fn is_called(name: &Reference, pattern: &str) -> bool {
     forms.iter().any(|form| is_like(pattern, form) || short(form))
 }
 
-/// A name's first two columns.
+/// A name's first two columns. The tag of a name with a digest says nothing: by it alone nothing is found.
 pub(super) fn columns(reference: &Reference) -> (String, String) {
     let repository = format!("{}/{}", reference.registry(), reference.repository());
-    (repository, reference.tag().unwrap_or("<none>").to_owned())
+    let tag = reference.tag().filter(|_| reference.digest().is_none());
+    (repository, tag.unwrap_or("<none>").to_owned())
 }
 
 /// An image as Podman's `images --format json` shows it.
@@ -205,6 +206,9 @@ mod tests {
         assert_eq!(rows[1], ["localhost/a", "latest", "abababababab", "N/A", "1.24MB"]);
         assert_eq!(rows[2][..2], ["docker.io/library/b", "1"]);
         assert_eq!(rows[3][..2], ["<none>", "<none>"]);
+        let pinned = format!("r.io/a:1@sha256:{}", "cd".repeat(32));
+        let parsed = Reference::parse(&pinned, Home::Localhost).unwrap();
+        assert_eq!(columns(&parsed), ("r.io/a".to_owned(), "<none>".to_owned()));
     }
 
     #[test]
