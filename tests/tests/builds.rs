@@ -22,6 +22,7 @@ tests! {
     what_is_known_of_steps_goes_with_their_images,
     stages_without_a_name_are_told_by_number,
     an_image_that_a_build_needs_stays,
+    prunings_take_nothing_from_a_build,
     documents_are_scripts_and_files,
     pause_is_built_by_its_own_dockerfile,
     the_blog_is_built_by_its_own_dockerfile [Blog],
@@ -419,6 +420,21 @@ COPY --from=first / /
     running.signal(Signal::INT);
     assert_eq!(running.wait().exit_code(), 130);
     node.says("rmi -f other").ok();
+}
+
+fn prunings_take_nothing_from_a_build(node: &Node) {
+    node.has_busybox();
+    let copies: String = (0..60).map(|number| format!("COPY a /{number}\n")).collect();
+    let context = context(node, &[("Dockerfile", &format!("FROM busybox\n{copies}")), ("a", "")]);
+    let build = || node.says("build -q").with([&context]);
+    let prune = "while [ ! -e /run/over ]; do \"$0\" image prune || exit; done";
+    let program = node.program().display().to_string();
+    let prunings = [0; 3].map(|_| node.run("sh", ["-c", prune, &program]).begin());
+    // What it makes, and what it finds made.
+    let built = [0; 6].map(|_| build().run());
+    fs::write("/run/over", "").expect("a file");
+    built.iter().for_each(|built| assert_eq!(built.exit_code(), 0, "{built}"));
+    prunings.into_iter().for_each(|pruning| assert_eq!(pruning.wait().exit_code(), 0));
 }
 
 fn documents_are_scripts_and_files(node: &Node) {

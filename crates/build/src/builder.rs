@@ -221,8 +221,11 @@ impl Builder<'_> {
     }
 
     /// What a step did before, unless it shall be done again.
-    pub(crate) fn done_before(&self, key: &FinishedKey) -> Option<Record> {
-        self.request.uses_cache.then(|| self.steps.find(&self.store, key)).flatten()
+    pub(crate) fn done_before(&self, key: &FinishedKey) -> Result<Option<Record>> {
+        match self.request.uses_cache {
+            true => self.steps.find(&self.store, &self.work, key),
+            false => Ok(None),
+        }
     }
 
     /// Keeps what a step has made, and says when that was.
@@ -241,7 +244,7 @@ impl Builder<'_> {
         let mut key = self.key(text, &built.layers);
         key.add("configuration", built.config.encode(&built.layers.digests));
         let key = key.finish();
-        match self.done_before(&key) {
+        match self.done_before(&key)? {
             Some(record) => Ok((true, record.created)),
             None => Ok((false, self.keep(&key, &built.layers)?)),
         }

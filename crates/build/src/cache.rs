@@ -82,18 +82,25 @@ impl Steps {
         Ok(Self { directory })
     }
 
-    /// What the step made before, if that is still there.
-    pub(crate) fn find(&self, store: &Store, key: &FinishedKey) -> Option<Record> {
+    /// What the step made before, if that is still there; it stays as long as the build goes on.
+    pub(crate) fn find(
+        &self,
+        store: &Store,
+        work: &Workspace,
+        key: &FinishedKey,
+    ) -> Result<Option<Record>> {
         let path = self.directory.join(&key.0);
-        let record: Record = serde_json::from_slice(&std::fs::read(&path).ok()?).ok()?;
-        match &record.image {
-            Some(image) if store.find(&image.to_string()).is_err() => {
+        let text = std::fs::read(&path).ok();
+        let record: Option<Record> = text.and_then(|it| serde_json::from_slice(&it).ok());
+        if let Some(image) = record.as_ref().and_then(|record| record.image) {
+            work.hold(image.digest())?;
+            if store.find(&image.to_string()).is_err() {
                 // It was removed: the record is of no use to anybody.
                 let _removed = std::fs::remove_file(&path);
-                None
+                return Ok(None);
             }
-            _ => Some(record),
         }
+        Ok(record)
     }
 
     /// Forgets what led to images that are gone by now, and what can't be read.

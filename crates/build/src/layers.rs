@@ -22,7 +22,7 @@ pub(crate) struct Layers {
 impl Layers {
     /// Those of an image, which stays as long as the build goes on.
     pub(crate) fn of(image: &ImageId, store: &Store, work: &Workspace) -> Result<Self> {
-        work.hold(image)?;
+        work.hold(image.digest())?;
         let found = store.find(&image.to_string())?;
         let digests = found.config.rootfs().diff_ids().iter().map(|digest| digest.parse());
         let digests = digests.collect::<sandbar_image::Result<_>>()?;
@@ -74,7 +74,10 @@ impl Layers {
                 "created": jiff::Timestamp::now(),
                 "rootfs": { "type": "layers", "diff_ids": layers },
             });
-            Ok(config.to_string().into_bytes())
+            let config = config.to_string().into_bytes();
+            // Before it is there, and so before anybody can remove it.
+            work.hold(&Digest::of(&config)).map_err(sandbar_image::Error::given_up)?;
+            Ok(config)
         };
         let image = store.extend(self.image.as_ref(), Some(changes), configure, None)?;
         Self::of(&image, store, work)

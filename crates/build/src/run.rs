@@ -56,7 +56,7 @@ impl Builder<'_> {
         key.add("hosts", format!("{:?}", self.request.pod.hosts));
         mounts.add_to(self, &mut key)?;
         let key = key.finish();
-        let done = self.done_before(&key);
+        let done = self.done_before(&key)?;
         self.tell_step(place, &step.text, done.is_some())?;
         let before = built.layers.digests.len();
         let created = match done {

@@ -53,7 +53,7 @@ impl Builder<'_> {
             source.add_to(self, &mut key)?;
         }
         let key = key.finish();
-        let done = self.done_before(&key);
+        let done = self.done_before(&key)?;
         self.tell_step(place, &step.text, done.is_some())?;
         let before = built.layers.digests.len();
         let created = match done {
@@ -196,7 +196,7 @@ impl Builder<'_> {
         key.add("path", &path);
         key.add("user", &built.config.settings.user);
         let key = key.finish();
-        let done = self.done_before(&key);
+        let done = self.done_before(&key)?;
         self.tell_step(place, text, done.is_some())?;
         let before = built.layers.digests.len();
         let created = match done {

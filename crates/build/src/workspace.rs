@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use sandbar_engine::{Engine, Roots};
-use sandbar_image::ImageId;
+use sandbar_image::{Digest, ImageId};
 use sandbar_sys::During;
 
 use crate::error::{Error, Result};
@@ -68,9 +68,10 @@ impl Workspace {
         self.path.join(number.to_string())
     }
 
-    /// Keeps an image from being removed as long as the build goes on.
-    pub(crate) fn hold(&self, image: &ImageId) -> Result<()> {
-        let path = self.path.join("images").join(image.digest().hex());
+    /// Keeps an image, by its digest, from being removed as long as the build goes on. It need not be there yet: what is
+    /// held and then looked for stays, what is held only when it was found may be gone.
+    pub(crate) fn hold(&self, image: &Digest) -> Result<()> {
+        let path = self.path.join("images").join(image.hex());
         std::fs::write(&path, "").during("write", || path.display().to_string())?;
         Ok(())
     }
