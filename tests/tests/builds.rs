@@ -27,6 +27,7 @@ tests! {
     pause_is_built_by_its_own_dockerfile,
     the_blog_is_built_by_its_own_dockerfile [Blog],
     names_of_one_file_stay_so,
+    a_pattern_may_fit_nothing,
     what_is_unpacked_may_have_another_owner,
     what_is_at_an_address_is_added,
     directories_that_lead_to_files_are_copied_if_asked_for,
@@ -501,6 +502,21 @@ fn the_blog_is_built_by_its_own_dockerfile(node: &Node) {
     node.says("run -d --name blog --net host blog").ok();
     until("the blog", SOON, || get("127.0.0.1:2368", "/").filter(|it| it.status == 200));
     node.says("rm -f blog").ok();
+}
+
+fn a_pattern_may_fit_nothing(node: &Node) {
+    node.has_busybox();
+    // What many projects say of files of which some have one and some another.
+    let dockerfile =
+        "FROM busybox\nCOPY package.json yarn.lock* pnpm-lock.yaml* /app/\nWORKDIR /app";
+    build(node, dockerfile, &[("package.json", ""), ("yarn.lock", "")], &[]);
+    assert_eq!(shell(node, "ls /app"), "package.json\nyarn.lock\n");
+    let files = [("Dockerfile", "FROM busybox\nCOPY *.sql /sql/"), ("package.json", "")];
+    let said = node.says("build -t x").with([context(node, &files)]).code(0);
+    assert!(said.stderr().contains("line 2: nothing in the context fits"), "{said}");
+    assert_eq!(shell(node, "ls -d /sql 2>/dev/null || echo none"), "none\n");
+    let context = context(node, &[("Dockerfile", "FROM busybox\nCOPY a.sql b* /sql/")]);
+    node.says("build -q").with([context]).refused(1, &["Dockerfile:2", "a.sql"]);
 }
 
 fn names_of_one_file_stay_so(node: &Node) {

@@ -49,7 +49,8 @@ impl Node {
 }
 
 impl<'a> Origin<'a> {
-    /// The paths that a source stands for: itself, or all that fit if it is a pattern.
+    /// The paths that a source stands for: itself, which must be there, or all that fit if it is a pattern, be it none
+    /// (as `yarn.lock*` for a file that some projects have).
     pub(crate) fn find(self, source: &str) -> Result<Vec<Vec<u8>>> {
         let mut found = vec![Vec::new()];
         let mut is_literal = true;
@@ -84,14 +85,11 @@ impl<'a> Origin<'a> {
                 there.push(path);
             }
         }
-        if there.is_empty() {
+        if there.is_empty() && is_literal {
             let what = self.what;
-            let message = match (is_literal, self.ignore) {
-                (true, Some(_)) => {
-                    format!("'{source}' is not in {what}, or .dockerignore leaves it out")
-                }
-                (true, None) => format!("'{source}' is not in {what}"),
-                (false, _) => format!("nothing in {what} fits '{source}'"),
+            let message = match self.ignore {
+                Some(_) => format!("'{source}' is not in {what}, or .dockerignore leaves it out"),
+                None => format!("'{source}' is not in {what}"),
             };
             return Err(Error::new(Kind::NotFound, message));
         }

@@ -13,6 +13,7 @@ use crate::layers::{Layers, upper};
 use crate::mode::Mode;
 use crate::owner;
 use crate::remote::{self, Remote};
+use crate::request::Event;
 use crate::selection::{self, Origin, Selection};
 use crate::stage::Built;
 use crate::tree::split;
@@ -55,6 +56,10 @@ impl Builder<'_> {
         let key = key.finish();
         let done = self.done_before(&key)?;
         self.tell_step(place, &step.text, done.is_some())?;
+        if sources.is_empty() {
+            let text = format!("line {}: nothing in {} fits", step.line, origin.what);
+            self.tell(Event::Note(&text))?;
+        }
         let before = built.layers.digests.len();
         let created = match done {
             Some(record) => {
