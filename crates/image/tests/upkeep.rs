@@ -64,6 +64,46 @@ fn each_damaged_thing_is_reported() {
 }
 
 #[test]
+fn what_is_brought_again_is_whole_again() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    let bring = || load(&place, &[layer("a")], "a");
+    let id = bring();
+    let built_in = |name: &str| {
+        place.store.put_files(&name.parse().unwrap(), &Settings::default(), &[]).unwrap()
+    };
+    let pause = built_in("pause");
+    for directory in ["images", "references", "blobs/sha256"] {
+        for entry in std::fs::read_dir(place.path("store").join(directory)).unwrap() {
+            std::fs::write(entry.unwrap().path(), "").unwrap();
+        }
+    }
+    assert!(!place.store.check().unwrap().is_empty());
+    assert_eq!((bring(), built_in("pause")), (id, pause));
+    let found = place.store.check().unwrap();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn what_is_nobodys_is_left_alone() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::new();
+    load(&place, &[layer("a")], "a");
+    for directory in ["references", "images", "manifests", "layers", "partial", "tmp"] {
+        std::fs::write(place.path("store").join(directory).join("file"), "").unwrap();
+    }
+    std::fs::create_dir(place.path("store/partial/directory")).unwrap();
+    assert_eq!(place.store.list().unwrap().len(), 1);
+    place.store.prune(false, None, |_| false).unwrap();
+    assert_eq!(place.store.list().unwrap().len(), 1);
+    assert!(place.store.check().unwrap().is_empty());
+}
+
+#[test]
 fn what_is_not_contents_is_checked_too() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
     if !is_root() {

@@ -94,7 +94,8 @@ impl Store {
                 let blocks = file.metadata().map_or(0, |metadata| metadata.blocks());
                 match rustix::fs::unlinkat(&self.partial, &name, AtFlags::empty()) {
                     Ok(()) => freed = freed.saturating_add(blocks.saturating_mul(512)),
-                    Err(Errno::NOENT) => {}
+                    // A directory is none of ours.
+                    Err(Errno::NOENT | Errno::ISDIR) => {}
                     Err(e) => return Err(Error::call("unlinkat", format!("partial/{name}"), e)),
                 }
             }

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use oci_spec::image::ImageConfiguration;
 
-use super::record::{Record, decode, encode};
+use super::record::{Record, decode, encode, unless_damaged};
 use super::stage::StagedLayer;
 use super::{Staging, Store};
 use crate::digest::{Digest, ImageId};
@@ -93,7 +93,7 @@ impl Store {
     pub(crate) fn publish(&self, staging: &Staging, image: &NewImage) -> Result<ImageId> {
         let id = ImageId(Digest::of(&image.config));
         self.write_blob(staging, id.0, &image.config)?;
-        if self.record(&id)?.is_none() {
+        if unless_damaged(self.record(&id))?.is_none() {
             let layers: Vec<_> = image.layers.iter().map(|layer| layer.diff_id).collect();
             let mut size = 0_u64;
             for layer in &layers {

@@ -7,7 +7,7 @@ use rustix::fs::Dir;
 
 use super::Store;
 use super::lock::Lock;
-use super::record::decode;
+use super::record::{decode, unless_damaged};
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, ErrorKind, Result, shown};
 use crate::image::{Image, created};
@@ -38,7 +38,8 @@ impl Store {
     /// Whether `reference` names the image `id`, and that is there.
     pub(crate) fn has(&self, reference: &Reference, id: &ImageId) -> Result<bool> {
         let _lock = self.lock_shared()?;
-        Ok(self.target(reference)? == Some(*id) && self.record(id)?.is_some())
+        let named = unless_damaged(self.target(reference))? == Some(*id);
+        Ok(named && unless_damaged(self.record(id))?.is_some())
     }
 
     /// What `name` means. The caller holds a lock.

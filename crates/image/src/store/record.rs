@@ -33,6 +33,14 @@ impl Store {
     }
 }
 
+/// What was read, or nothing where it is damaged: for who is about to write it anew.
+pub(super) fn unless_damaged<T>(read: Result<Option<T>>) -> Result<Option<T>> {
+    match read {
+        Err(error) if error.kind() == ErrorKind::Corrupt => Ok(None),
+        read => read,
+    }
+}
+
 /// Reads JSON that this crate has written.
 pub(super) fn decode<T: serde::de::DeserializeOwned>(
     bytes: &[u8],

@@ -4,7 +4,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::record::{decode, encode};
+use super::record::{decode, encode, unless_damaged};
 use super::{Staging, Store};
 use crate::digest::{Digest, ImageId};
 use crate::error::{Error, ErrorKind, Result};
@@ -82,7 +82,7 @@ impl Store {
         reference: &Reference,
         image: &ImageId,
     ) -> Result<()> {
-        if self.target(reference)? == Some(*image) {
+        if unless_damaged(self.target(reference))? == Some(*image) {
             return Ok(());
         }
         let bytes = encode(&Pointer { reference: reference.clone(), image: *image })?;
@@ -93,8 +93,10 @@ impl Store {
     pub(crate) fn all_references(&self) -> Result<Vec<(Reference, ImageId)>> {
         let mut all = Vec::new();
         for name in self.names(&self.references)? {
-            // One that is gone by now was removed since.
-            if let Some(bytes) = self.read_whole(&self.references, &name)? {
+            // What is called otherwise is nobody's name. One that is gone by now was removed since.
+            if Digest::from_hex(&name).is_some()
+                && let Some(bytes) = self.read_whole(&self.references, &name)?
+            {
                 let pointer: Pointer = decode(&bytes, || format!("references/{name}"))?;
                 all.push((pointer.reference, pointer.image));
             }
