@@ -87,7 +87,8 @@ mod tests {
     #[test]
     fn help_fits_79_columns() {
         fn check(command: &mut clap::Command, wide: &mut Vec<String>) {
-            let help = command.render_help().to_string();
+            // What `-h` prints, and what `--help` does.
+            let help = format!("{}{}", command.render_help(), command.render_long_help());
             wide.extend(help.lines().filter(|line| line.len() > 79).map(str::to_owned));
             command.get_subcommands_mut().for_each(|command| check(command, wide));
         }

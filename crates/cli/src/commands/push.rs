@@ -15,8 +15,6 @@ use crate::values::Compression;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Push {
     /// Have all layers so: gzip, zstd, none
-    ///
-    /// By default what is sent is sent with gzip, and what the registry has already may be otherwise.
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     compression_format: Option<Compression>,
     /// Write the digest to this file
