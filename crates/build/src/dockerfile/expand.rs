@@ -9,19 +9,25 @@ use crate::pattern;
 /// Where variables have their values.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// How deep one replacement may be in another: no Dockerfile needs it, and each takes of the stack.
+const DEEPEST: u32 = 64;
+
+/// How long a word may become, in bytes: one that doubles itself line by line would take all memory.
+const LONGEST: usize = 1 << 20;
+
 /// A word with its variables replaced and its quotes taken away.
 ///
 /// # Errors
 /// What is wrong with it, in words.
 pub(crate) fn expand(word: &str, escape: char, lookup: Lookup<'_>) -> Result<String, String> {
-    let mut expansion = Expansion { rest: word.chars().peekable(), escape, lookup, quotes: true };
-    expansion.until(None)
+    let rest = word.chars().peekable();
+    Expansion { rest, escape, lookup, quotes: true, depth: 0 }.until(None)
 }
 
 /// The same of a here-document, whose quotes are its own.
 pub(crate) fn expand_document(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
     let rest = text.chars().peekable();
-    Expansion { rest, escape: '\\', lookup, quotes: false }.until(None)
+    Expansion { rest, escape: '\\', lookup, quotes: false, depth: 0 }.until(None)
 }
 
 struct Expansion<'a> {
@@ -30,6 +36,8 @@ struct Expansion<'a> {
     lookup: Lookup<'a>,
     /// Whether quotes mean anything.
     quotes: bool,
+    /// How many replacements we are in.
+    depth: u32,
 }
 
 impl Expansion<'_> {
@@ -41,7 +49,7 @@ impl Expansion<'_> {
                 c if Some(c) == end => return Ok(text),
                 '\'' if self.quotes => self.single(&mut text)?,
                 '"' if self.quotes => self.double(&mut text)?,
-                '$' => text.push_str(&self.variable()?),
+                '$' => self.replace(&mut text)?,
                 c if c == self.escape => self.escaped(&mut text),
                 c => text.push(c),
             }
@@ -75,7 +83,7 @@ impl Expansion<'_> {
         while let Some(character) = self.rest.next() {
             match character {
                 '"' => return Ok(()),
-                '$' => text.push_str(&self.variable()?),
+                '$' => self.replace(text)?,
                 c if c == self.escape => match self.rest.peek() {
                     Some(&next) if matches!(next, '"' | '$') || next == self.escape => {
                         text.extend(self.rest.next());
@@ -86,6 +94,20 @@ impl Expansion<'_> {
             }
         }
         Err("a \" is not closed".to_owned())
+    }
+
+    /// Adds what a variable stands for.
+    fn replace(&mut self, text: &mut String) -> Result<(), String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(format!("more than {DEEPEST} '${{' are within each other"));
+        }
+        text.push_str(&self.variable()?);
+        self.depth -= 1;
+        match text.len() {
+            ..=LONGEST => Ok(()),
+            _ => Err(format!("with its variables replaced it is longer than {LONGEST} bytes")),
+        }
     }
 
     /// What follows a dollar sign.
@@ -214,6 +236,20 @@ mod tests {
             let error = expand(word, '\\', &lookup).unwrap_err();
             assert!(error.contains(why), "{word}: {error}");
         }
+    }
+
+    #[test]
+    fn what_would_take_all_memory_is_refused() {
+        let nested = |depth: usize| "${no:-".repeat(depth) + "x" + &"}".repeat(depth);
+        assert_eq!(expand(&nested(64), '\\', &lookup).as_deref(), Ok("x"));
+        for depth in [65, 1_000_000] {
+            assert!(expand(&nested(depth), '\\', &lookup).unwrap_err().contains("within"));
+        }
+        let long = "x".repeat(LONGEST / 2);
+        let lookup = |_: &str| Some(long.clone());
+        assert_eq!(expand("$a$a", '\\', &lookup).unwrap().len(), LONGEST);
+        assert!(expand("$a$a$a", '\\', &lookup).unwrap_err().contains("longer"));
+        assert!(expand("\"$a$a$a\"", '\\', &lookup).unwrap_err().contains("longer"));
     }
 
     #[test]
