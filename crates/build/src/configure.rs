@@ -95,8 +95,10 @@ impl Builder<'_> {
     /// A word with its variables replaced.
     pub(crate) fn expand(&self, built: &Built, word: &str) -> Result<String> {
         let lookup = |name: &str| built.scope.lookup(&self.globals, &built.config, name);
-        expand(word, self.file.escape, &lookup)
-            .map_err(|why| Error::new(Kind::Invalid, format!("'{word}': {why}")))
+        expand(word, self.file.escape, &lookup).map_err(|why| {
+            let shown: String = word.chars().take(200).collect();
+            Error::new(Kind::Invalid, format!("'{shown}': {why}"))
+        })
     }
 }
 
