@@ -11,7 +11,6 @@ tests! {
     what_a_reload_flushes_is_back_within_a_second,
     what_is_flushed_just_before_keeps_no_port_from_being_published,
     a_supervisor_that_took_over_puts_back_too,
-    without_any_supervisor_the_next_pod_has_all_put_back,
     what_a_supervisor_needed_for_it_is_given_back,
     a_pod_without_ports_gets_its_way_out_back,
     an_older_listing_that_is_loaded_leads_no_port_elsewhere,
@@ -123,26 +122,6 @@ fn a_supervisor_that_took_over_puts_back_too(node: &Node) {
     nft(node, &["flush", "ruleset"]);
     until("the port again", SOON, || is_served(8081).then_some(()));
     node.says("rm -f web").ok();
-}
-
-fn without_any_supervisor_the_next_pod_has_all_put_back(node: &Node) {
-    node.has_busybox();
-    node.says("network create lan").ok();
-    serves(node, "web1", 8081);
-    node.says("run -d --name web2 --network lan busybox sleep 1000").ok();
-    let bridges = || nft(node, &["list", "set", "inet", "sandbar", "bridges"]).matches('"').count();
-    assert_eq!(bridges(), 4);
-    for name in ["web1", "web2"] {
-        node.supervisor(name).signal(Signal::KILL);
-    }
-    nft(node, &["flush", "ruleset"]);
-    node.says("ps").ok();
-    assert!(!is_served(8081), "who looks changes nothing");
-    node.says("run --rm busybox true").ok();
-    until("the port", SOON, || is_served(8081).then_some(()));
-    until("the other network", SOON, || (bridges() == 4).then_some(()));
-    node.says("rm -f web1 web2").ok();
-    node.says("network rm lan").ok();
 }
 
 fn a_pod_without_ports_gets_its_way_out_back(node: &Node) {

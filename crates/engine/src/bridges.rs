@@ -24,8 +24,7 @@ impl Connected {
 
 impl Engine {
     /// Makes a network's bridge as far as it is missing. Pods that were on one which somebody deleted are put back on
-    /// it; their interfaces and addresses are as they were. Pods whose supervisors were killed before somebody flushed the
-    /// firewall are given others, which put back what they need of it.
+    /// it; their interfaces and addresses are as they were.
     pub(crate) fn ensure_bridge(
         &self,
         network: &NetworkConfig,
@@ -36,9 +35,6 @@ impl Engine {
             lingering: ensured.lingering.into_socket().into_iter().collect(),
             told: Vec::new(),
         };
-        if ensured.was_open {
-            self.take_over_all();
-        }
         if !ensured.was_incomplete {
             return Ok(connected);
         }

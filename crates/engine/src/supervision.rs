@@ -46,24 +46,6 @@ impl Engine {
         }
     }
 
-    /// Gives the pods on Sandbar's networks others for supervisors that were killed, where something of the pod lives.
-    /// That is not what the caller was asked for: what can't be done now is left to whoever needs one.
-    pub(crate) fn take_over_all(&self) {
-        let pods = self.pods().unwrap_or_default();
-        for pod in pods.iter().filter(|pod| pod.config.is_bridged() && has_life(pod)) {
-            let directory = self.roots.pod(&pod.config.id);
-            // Nobody waits here: who has it is a supervisor, or starts one.
-            let Ok(Some(lock)) = directories::try_lock(&directory.supervisor_lock()) else {
-                continue;
-            };
-            if let Ok(Some(found)) = Pod::read(&directory)
-                && has_life(&found)
-            {
-                let _started = self.start_supervisor(&found.config, &lock, &Sandbox::default());
-            }
-        }
-    }
-
     /// A connection to the pod's supervisor, started if need be with the pod's sandbox; and what is worth knowing of
     /// how that was made.
     pub(crate) fn ensure_supervisor(

@@ -62,9 +62,6 @@ pub struct Ensured {
     /// Whether the bridge was missing, or incomplete. Pods that were on one which somebody deleted are on none: see
     /// [`plug`](crate::plug).
     pub was_incomplete: bool,
-    /// Whether the table was missing, did not know the bridge, or was another version's: after somebody flushed it,
-    /// published ports are gone, too.
-    pub was_open: bool,
 }
 
 /// What is taken as a sign that the table's rules are there.
@@ -212,11 +209,21 @@ impl Bridge {
             None => self,
         };
         let loopback = possible.ipv6.map(|_| loopback6());
-        let ensured = possible.ensure_possible(loopback, trust)?;
-        Ok(Ensured { without_ipv6, ..ensured })
+        let (lingering, state, changed) = possible.ensure_possible(loopback, trust)?;
+        Ok(Ensured {
+            lingering,
+            changed,
+            without_ipv6,
+            is_loopback6_published: loopback == Some(Loopback6::Leads),
+            was_incomplete: state != State::Complete,
+        })
     }
 
-    fn ensure_possible(&self, loopback: Option<Loopback6>, trust: Trust) -> Result<Ensured> {
+    fn ensure_possible(
+        &self,
+        loopback: Option<Loopback6>,
+        trust: Trust,
+    ) -> Result<(Lingering, State, Vec<Change>)> {
         let mut route = open_route()?;
         let mut nftables = Nftables::open()?;
         let network = self.network();
@@ -253,14 +260,7 @@ impl Bridge {
                 self.complete(&mut route)?
             }
         };
-        Ok(Ensured {
-            lingering: nftables.linger(),
-            changed,
-            without_ipv6: None,
-            is_loopback6_published: loopback == Some(Loopback6::Leads),
-            was_incomplete: state != State::Complete,
-            was_open: !is_ruled,
-        })
+        Ok((nftables.linger(), state, changed))
     }
 
     /// Whether there is an interface of its name.
