@@ -142,7 +142,7 @@ pub fn attach(bridge: &Bridge, netns: BorrowedFd<'_>, attachment: &Attachment) -
     })?;
     // On a bridge it hears nothing. On none, as after somebody deleted the bridge, it would be an interface by which
     // the host believes the pod to be a router.
-    if let Err(error) = sysctl::disable_ipv6(host_interface.as_str()) {
+    if let Err(error) = sysctl::ignore_routers(host_interface.as_str()) {
         _ = remove(&mut host, host_interface);
         return Err(error);
     }

@@ -119,8 +119,7 @@ pub(crate) fn forward_ipv6(except: &str) -> Result<Vec<Change>> {
         let setting = |setting| format!("ipv6/conf/{name}/{setting}");
         let is = |which, value| read(&setting(which)).is_ok_and(|found| found == value);
         let is_interface = !["all", "default", "lo", except].contains(&name.as_str());
-        let listens = is("accept_ra", "1") && is("forwarding", "0") && is("disable_ipv6", "0");
-        if is_interface && listens {
+        if is_interface && is("accept_ra", "1") && is("forwarding", "0") {
             changes.extend(set_if_there(&setting("accept_ra"), "2")?);
         }
     }
@@ -128,9 +127,9 @@ pub(crate) fn forward_ipv6(except: &str) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
-/// Has an interface have no IPv6, neither addresses of its own nor from routers.
-pub(crate) fn disable_ipv6(interface: &str) -> Result<()> {
-    set_if_there(&format!("ipv6/conf/{interface}/disable_ipv6"), "1").map(drop)
+/// Has an interface hear no routers. (To turn IPv6 off there takes the lock.)
+pub(crate) fn ignore_routers(interface: &str) -> Result<()> {
+    set_if_there(&format!("ipv6/conf/{interface}/accept_ra"), "0").map(drop)
 }
 
 /// Prepares the interface that is made next in the calling thread's network namespace.
