@@ -19,6 +19,7 @@
 //! cgroup. One that can't run on this machine is reported as ignored, with the reason, never as passed.
 
 mod archive;
+pub mod building;
 mod bundle;
 mod cgroups;
 mod command;
