@@ -18,6 +18,7 @@ tests! {
     row_8_a_linked_working_directory_stays_inside,
     row_8_linked_files_in_etc_stay_inside,
     row_11_a_line_end_in_home_is_refused,
+    row_13_an_images_volumes_reach_nothing_of_the_host_and_change_no_volume,
     row_18_nothing_of_an_image_runs_outside,
     row_27_no_abstract_sockets_and_no_loose_modes,
     what_a_container_writes_is_not_followed,
@@ -290,6 +291,36 @@ fn row_11_a_line_end_in_home_is_refused(node: &Node) {
         .with(["echo \"$HOME\" | wc -l"])
         .run();
     assert_eq!(run.stdout().trim(), "1", "{run}");
+}
+
+fn row_13_an_images_volumes_reach_nothing_of_the_host_and_change_no_volume(node: &Node) {
+    let host = host(node);
+    for volume in
+        ["/../../run/test/host", "/data", "/data/../../../run/test/host", "/run/test/host"]
+    {
+        let rootfs = Rootfs::busybox().link("data", "/run/test/host").file("own/x", 0o644, b"its");
+        let changes = [format!(r#"VOLUME ["{volume}"]"#)];
+        let archive = node.file("hostile.tar", rootfs.into_archive());
+        let import = node.sandbar(["import", "-c", &changes[0]]).with([&archive]);
+        if import.with(["hostile"]).run().exit_code() != 0 {
+            // Not a path within an image.
+            continue;
+        }
+        // What is copied from or to where the path leads, and who looks there.
+        let script = "cat /data/secret /run/test/host/secret; touch /data/new /run/test/host/new";
+        let run = node.sandbar(["run", "--rm", "--net=none", "hostile", "sh", "-c", script]).run();
+        assert!(!run.stdout().contains("of the host"), "{volume}: {run}");
+        is_unchanged(&host);
+    }
+    // Nor is what a volume has already written over by what an image has there.
+    let own = Rootfs::busybox().file("own/x", 0o644, b"of the image");
+    node.import("honest", own, &[r#"VOLUME ["/own"]"#]);
+    let with = |script: &str| {
+        let run = ["run", "--rm", "--net=none", "-v", "kept:/own", "honest", "sh", "-c", script];
+        node.sandbar(run).ok()
+    };
+    with("echo mine > /own/x");
+    assert_eq!(with("cat /own/x"), "mine\n");
 }
 
 fn row_18_nothing_of_an_image_runs_outside(node: &Node) {
