@@ -1,5 +1,5 @@
 //! `cargo xtask demo`: the classic pod, on real programs. It builds what it runs, shows each command as one would type
-//! it, and leaves nothing behind unless told to.
+//! it, and removes the pod and its images unless told not to.
 
 mod cleanup;
 mod images;
@@ -28,6 +28,9 @@ const PORT: u16 = 8080;
 
 /// How long the programs in the pod may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is for the next pod, as `sandbar info` shows: see README.md.
+const LEFT: &str = "the bridge sandbar0, the nftables table inet sandbar, and forwarding";
 
 /// How it was asked for.
 #[derive(Debug, Default)]
@@ -79,7 +82,8 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     }
     let cleaned = cleanup.run();
     shown.and(cleaned)?;
-    println!("\nAll of it is gone again; with --keep it goes on running.");
+    println!("\nThe pod and its images are gone again; with --keep they stay.");
+    println!("What any first pod makes of the host stays: {LEFT}.");
     Ok(ExitCode::SUCCESS)
 }
 
