@@ -220,8 +220,35 @@ impl Builder<'_> {
         }
     }
 
+    /// Does what may make a layer, unless the same was done before, and notes it in the history as `noted`.
+    pub(crate) fn once(
+        &self,
+        built: &mut Built,
+        key: Key,
+        (place, text): (Place<'_>, &str),
+        noted: &str,
+        make: impl FnOnce(&Built) -> Result<Layers>,
+    ) -> Result<()> {
+        let key = key.finish();
+        let done = self.done_before(&key)?;
+        self.tell_step(place, text, done.is_some())?;
+        let before = built.layers.digests.len();
+        let created = match done {
+            Some(record) => {
+                built.layers = self.layers(record.image.as_ref())?;
+                record.created
+            }
+            None => {
+                built.layers = make(built)?;
+                self.keep(&key, &built.layers)?
+            }
+        };
+        built.note(noted, created, built.layers.digests.len() > before);
+        Ok(())
+    }
+
     /// What a step did before, unless it shall be done again.
-    pub(crate) fn done_before(&self, key: &FinishedKey) -> Result<Option<Record>> {
+    fn done_before(&self, key: &FinishedKey) -> Result<Option<Record>> {
         match self.request.uses_cache {
             true => self.steps.find(&self.store, &self.work, key),
             false => Ok(None),
@@ -229,7 +256,7 @@ impl Builder<'_> {
     }
 
     /// Keeps what a step has made, and says when that was.
-    pub(crate) fn keep(&self, key: &FinishedKey, layers: &Layers) -> Result<Timestamp> {
+    fn keep(&self, key: &FinishedKey, layers: &Layers) -> Result<Timestamp> {
         let created = self.request.epoch.unwrap_or_else(Timestamp::now);
         self.steps.keep(&self.work, key, &Record { image: layers.image, created })?;
         Ok(created)

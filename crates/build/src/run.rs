@@ -55,31 +55,16 @@ impl Builder<'_> {
         key.add("network", format!("{network:?}"));
         key.add("hosts", format!("{:?}", self.request.pod.hosts));
         mounts.add_to(self, &mut key)?;
-        let key = key.finish();
-        let done = self.done_before(&key)?;
-        self.tell_step(place, &step.text, done.is_some())?;
-        let before = built.layers.digests.len();
-        let created = match done {
-            Some(record) => {
-                built.layers = self.layers(record.image.as_ref())?;
-                record.created
-            }
-            None => {
-                let mut options = self.options(built, words.clone(), &arguments, network)?;
-                // What they lock they keep locked until the command has ended.
-                let held = mounts.prepare(self, &mut options)?;
-                let layers = self.layer(built, &options).map_err(|error| match error.kind() {
-                    Kind::Failed => error.within(shortened(&step.text, LONGEST)),
-                    _ => error,
-                })?;
-                drop(held);
-                built.layers = layers;
-                self.keep(&key, &built.layers)?
-            }
-        };
-        let text = history(&words, &arguments);
-        built.note(&text, created, built.layers.digests.len() > before);
-        Ok(())
+        let noted = history(&words, &arguments);
+        self.once(built, key, (place, &step.text), &noted, |built| {
+            let mut options = self.options(built, words, &arguments, network)?;
+            // What they lock they keep locked until the command has ended.
+            let _held = mounts.prepare(self, &mut options)?;
+            self.layer(built, &options).map_err(|error| match error.kind() {
+                Kind::Failed => error.within(shortened(&step.text, LONGEST)),
+                _ => error,
+            })
+        })
     }
 
     fn options(

@@ -53,26 +53,14 @@ impl Builder<'_> {
         for source in &mut sources {
             source.add_to(self, &mut key)?;
         }
-        let key = key.finish();
-        let done = self.done_before(&key)?;
-        self.tell_step(place, &step.text, done.is_some())?;
-        if sources.is_empty() {
+        let is_empty = sources.is_empty();
+        self.once(built, key, (place, &step.text), &step.text, |built| {
+            self.write(built, transfer, &plan, sources)
+        })?;
+        if is_empty {
             let text = format!("line {}: nothing in {} fits", step.line, origin.what);
             self.tell(Event::Note(&text))?;
         }
-        let before = built.layers.digests.len();
-        let created = match done {
-            Some(record) => {
-                built.layers = self.layers(record.image.as_ref())?;
-                record.created
-            }
-            None => {
-                let layers = self.write(built, transfer, &plan, sources)?;
-                built.layers = layers;
-                self.keep(&key, &built.layers)?
-            }
-        };
-        built.note(&step.text, created, built.layers.digests.len() > before);
         Ok(())
     }
 
@@ -200,34 +188,22 @@ impl Builder<'_> {
         let mut key = self.key("WORKDIR", &built.layers);
         key.add("path", &path);
         key.add("user", &built.config.settings.user);
-        let key = key.finish();
-        let done = self.done_before(&key)?;
-        self.tell_step(place, text, done.is_some())?;
-        let before = built.layers.digests.len();
-        let created = match done {
-            Some(record) => {
-                built.layers = self.layers(record.image.as_ref())?;
-                record.created
+        self.once(built, key, (place, text), text, |built| {
+            let path = &path.as_bytes()[1..];
+            let mut canvas = built.layers.canvas(&self.store, &self.work)?;
+            if canvas.has_directory(path) {
+                return Ok(built.layers.clone());
             }
-            None => {
-                let path = &path.as_bytes()[1..];
-                let mut canvas = built.layers.canvas(&self.store, &self.work)?;
-                if !canvas.has_directory(path) {
-                    let user = &built.config.settings.user;
-                    let owner = match user.as_str() {
-                        "" => (0, 0),
-                        user => owner::resolve(user, &canvas.tree()?)?,
-                    };
-                    canvas.directory(path, owner)?;
-                    let upper = canvas.finish()?;
-                    let changes = Changes::of(&upper)?.no_newer_than(self.request.epoch);
-                    built.layers = built.layers.with(&changes, &self.store, &self.work)?;
-                }
-                self.keep(&key, &built.layers)?
-            }
-        };
-        built.note(text, created, built.layers.digests.len() > before);
-        Ok(())
+            let user = &built.config.settings.user;
+            let owner = match user.as_str() {
+                "" => (0, 0),
+                user => owner::resolve(user, &canvas.tree()?)?,
+            };
+            canvas.directory(path, owner)?;
+            let upper = canvas.finish()?;
+            let changes = Changes::of(&upper)?.no_newer_than(self.request.epoch);
+            built.layers.with(&changes, &self.store, &self.work)
+        })
     }
 }
 
